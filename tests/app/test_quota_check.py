@@ -13,6 +13,7 @@ from reconciler.app.refused import GuardError
 from reconciler.core.model import Desired
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.quotas.fit import NEVER_FITS, OVER_QUOTA, QuotaPolicy
+from reconciler.core.quotas.surge import check_surge
 from reconciler.sandbox.settings import NodePool, Project
 from tests.support.factories import make_manifest
 from tests.support.worlds import World, wish
@@ -198,3 +199,32 @@ def test_a_project_that_is_gone_takes_no_successor() -> None:
         "for it"
     )
     assert held.fails
+
+
+def test_what_has_ended_makes_no_room() -> None:
+    """A completed job holds no GPUs: its successor needs all of its own, and is what warns."""
+    world = World("completes=10m name=old", projects=(TEAM_A,))
+    old = dataclasses.replace(asking("old", 8, kind="Job"), manifest=make_manifest("Job", gpus=8))
+    world.apply(old)
+    new = asking("new", 12)
+    assert world.plan(new).plan.quotas[0].change == 4.0
+    world.timeline.skip(3600.0)
+    plan = world.plan(new).plan
+    assert [(a.kind, a.gpus.before, a.gpus.after) for a in plan.actions] == [
+        ("create", 0.0, 12.0),
+        ("delete", 0.0, 0.0),
+    ]
+    assert (plan.quotas[0].change, [d.code for d in plan.diagnostics]) == (12.0, [OVER_QUOTA])
+    assert [refusal.guard for refusal in check_surge(plan, 8.0)] == ["max-surge-gpus"]
+    assert list(check_surge(plan, 12.0)) == []
+
+
+def test_without_a_list_a_job_counts_as_asking() -> None:
+    """Nobody could look whether it has ended: then it gives back what it asks for."""
+    world = World("completes=10m name=old", "403 at=list", projects=(TEAM_A,))
+    old = dataclasses.replace(asking("old", 8, kind="Job"), manifest=make_manifest("Job", gpus=8))
+    world.apply(old)
+    world.timeline.skip(3600.0)
+    plan = world.plan(asking("new", 12)).plan
+    assert plan.gpus.before == 8.0
+    assert plan.quotas[0].change == 4.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.app.settings import Settings
@@ -11,7 +12,11 @@ from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.durations import parse_duration
 from reconciler.core.json_pointer import join_steps
 from reconciler.core.model import Address, Desired, Live, Own, Recorded, Remote
+from reconciler.core.planning.actions import Delete, Replace, Update
+from reconciler.core.planning.effects import without_ended
+from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.live import LiveWorkload
+from reconciler.kinds.registry import runs_to_completion
 
 if TYPE_CHECKING:
     from reconciler.app.session import Session
@@ -43,6 +48,28 @@ async def read_what_is_over(
     phases = await read_phases(ending, session, discovery=discovery)
     removed = await read_removed(rows, live, session, discovery=discovery)
     return {**phases.listed, **removed}, _warn_of_unseen(specs.values(), phases.unlisted)
+
+
+async def without_ended_gpus(
+    plan: Plan, listed: Mapping[str, LiveWorkload], *, session: Session, settings: Settings
+) -> Plan:
+    """A plan in which what has ended asks for no GPUs; `listed` is what was listed for it already.
+
+    Asked for beside that are the projects in which the plan ends or changes a job that asks for
+    some: what cannot be looked at counts as asking. Raises UnreachableError, and GuardError for
+    another tenant.
+    """
+    unlisted = {
+        action.address.project
+        for action in plan.changes
+        if isinstance(action, Delete | Replace | Update)
+        and action.gpus.before > 0.0
+        and runs_to_completion(action.recorded.spec.get("manifest", {}))
+        and action.id not in listed
+    }
+    phases = await read_phases(unlisted, session, discovery=settings.discovery)
+    listed = {**phases.listed, **listed}
+    return replace(plan, actions=tuple(without_ended(a, listed) for a in plan.actions))
 
 
 def _warn_of_unseen(desired: Iterable[Desired], unlisted: Mapping[str, str]) -> list[Diagnostic]:

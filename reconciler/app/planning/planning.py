@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.app.planning.approval_checks import check_named_projects
+from reconciler.app.planning.endings import without_ended_gpus
 from reconciler.app.planning.name_check import hold_taken_names
 from reconciler.app.planning.quota_check import with_quotas
 from reconciler.app.planning.reading import ServerReading, read_server
@@ -214,6 +215,10 @@ async def prepare(
         projects=named.meant,
     )
     plan_now = planned.plan
+    if request.options.refreshed:
+        plan_now = await without_ended_gpus(
+            plan_now, reading.listed, session=session, settings=settings
+        )
     rechecked = (
         recheck_approval(request.approval, plan_now)
         if request.approval

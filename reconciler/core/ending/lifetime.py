@@ -84,6 +84,23 @@ def completion_text(listed: LiveWorkload) -> str:
     return word if at is None else f"{word} at {at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+def has_ended(row: Recorded, listed: LiveWorkload | None) -> bool:
+    """Whether what runs to completion is known to have ended by itself, well or not.
+
+    An end that may be that of the content before an update is none.
+    """
+    if listed is None or listed.phase is None or not listed.phase.is_over:
+        return False
+    manifest: Any = row.spec.get("manifest")
+    if not isinstance(manifest, Mapping) or not runs_to_completion(manifest):
+        return False
+    if row.change.open is not None:
+        return False
+    proven_at = read_time(row.change.proven_at)
+    ended_at = read_time(listed.completed_at or listed.phase_updated_at)
+    return proven_at is None or (ended_at is not None and ended_at > proven_at)
+
+
 def is_finished(row: Recorded, listed: LiveWorkload | None) -> bool:
     """Whether what the server no longer has had ended by itself before it was removed.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
+from reconciler.core.ending.lifetime import has_ended
 from reconciler.core.gpus import GpuRequest, count_gpus
 from reconciler.core.model import Desired, Recorded
 from reconciler.core.planning.actions import (
@@ -20,8 +22,10 @@ from reconciler.core.planning.actions import (
     Replace,
     Resolve,
     Update,
+    recorded_of,
 )
 from reconciler.core.planning.in_place import update_rules
+from reconciler.core.protocol.live import LiveWorkload
 from reconciler.kinds.updates import Surge, count_surge, covers, spec_of
 
 
@@ -39,6 +43,24 @@ def with_gpus(action: AnyAction, row: Recorded | None, desired: Desired | None) 
     if isinstance(action, Update) and row is not None:
         effect = replace(effect, peak=_peak(action, row, effect))
     return replace(action, gpus=effect)
+
+
+def without_ended(action: AnyAction, listed: Mapping[str, LiveWorkload]) -> AnyAction:
+    """The same action, with no GPUs asked for by what is listed as over; unknown counts as asking.
+
+    What changes no pod keeps its figures: it adds nothing, and an approval of it still holds when
+    the workload has ended meanwhile.
+    """
+    row = recorded_of(action)
+    if row is None or not has_ended(row, listed.get(row.id or "")):
+        return action
+    match action:
+        case Delete() | Replace() | Keep() | Hold():
+            return with_gpus(action, None, None)
+        case Update() if _exchanges_pods(action):
+            return with_gpus(action, None, None)
+        case _:
+            return action
 
 
 def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) -> GpuRequest:
@@ -61,9 +83,7 @@ def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) 
 def _peak(action: Update, row: Recorded, effect: GpuEffect) -> float | None:
     """What an update takes while old and new pods run side by side, if that is more than either."""
     before, after = row.spec.get("manifest", {}), (action.document or {}).get("manifest", {})
-    changed = [change.pointer for change in (*action.changes, *action.overwrites)]
-    if not any(covers("/manifest/spec", p) and p != "/manifest/spec/replicas" for p in changed):
-        # Another number of replicas, or a label of the object, exchanges no pods.
+    if not _exchanges_pods(action):
         return None
     rules = update_rules(after)
     if rules.surge is Surge.BOTH:
@@ -78,3 +98,9 @@ def _peak(action: Update, row: Recorded, effect: GpuEffect) -> float | None:
     largest = max(effect.before / old, effect.after / new)
     peak = round((new + count_surge(rules, after, new)) * largest, 6)
     return peak if peak > max(effect.before, effect.after) else None
+
+
+def _exchanges_pods(action: Update) -> bool:
+    """Another number of replicas, or a label of the object, exchanges none."""
+    changed = [change.pointer for change in (*action.changes, *action.overwrites)]
+    return any(covers("/manifest/spec", p) and p != "/manifest/spec/replicas" for p in changed)

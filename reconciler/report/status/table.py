@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+from reconciler.core.ending.lifetime import has_ended
 from reconciler.core.model import LastSeen, Own
 from reconciler.core.protocol.live import WorkloadPhase
 from reconciler.core.shorten import shorten
@@ -121,8 +122,9 @@ def total_text(statuses: Sequence[Status], paint: ColorWriter) -> str:
         if (status.live is not None or status.told_by_list)
         and status.word not in (*GONE, *OVER, DOWN)
     ]
-    gpus = gpu_number(round(sum(status.gpus.gpus for status in present), 6))
-    at_least = "" if all(status.gpus.known for status in present) else "+"
+    asking = [status for status in present if not has_ended(status.row, status.listed)]
+    gpus = gpu_number(round(sum(status.gpus.gpus for status in asking), 6))
+    at_least = "" if all(status.gpus.known for status in asking) else "+"
     failed = sum(LastSeen.FAILED.value in (status.word, status.phase) for status in statuses)
     parts = [
         f"{failed} failed",
