@@ -7,20 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.provenance import Provenance
 from reconciler.errors import InvalidInputError, Where
 from reconciler.ports import RunEntry
 from reconciler.specs.discovery.files import CONFIG_FILE
 from reconciler.specs.discovery.git import Git
+from reconciler.state.locking.lock_owner import job_link
 
 BEHIND = "behind"
 _COMMIT = re.compile(r"[0-9a-f]{40,64}")
 
 
-def commit_of(root: Path) -> str:
-    """The commit that is checked out around a root, with `+` behind it where files differ from it.
+def provenance_of(root: Path) -> Provenance:
+    """What is checked out around a root, and the job that this process belongs to."""
+    return Provenance(commit=_commit_of(root), job=job_link())
 
-    Empty outside of a checkout, and where git cannot tell.
-    """
+
+def _commit_of(root: Path) -> str:
+    # Empty also where git cannot tell: that must not keep anybody from applying.
     try:
         git = Git(root)
         commit = git.try_run("rev-parse", "--verify", "--quiet", "HEAD").strip()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from reconciler.core.model import Address
 from reconciler.core.outcome import Outcome
+from reconciler.core.provenance import UNKNOWN_PROVENANCE, Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +99,17 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """An apply ends; `took` in seconds, `stopped_by` names a signal, a deadline or a lost login."""
+    """An apply ends; `took` in seconds, `stopped_by` names a signal, a deadline or a lost login.
+
+    `provenance` is where the specs came from.
+    """
 
     at: str
     run: str
     took: float
     summary: Summary = field(default_factory=Summary)
     stopped_by: str = ""
+    provenance: Provenance = UNKNOWN_PROVENANCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,7 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
         took=run.clock.monotonic() - began,
         summary=tally.summary,
         stopped_by=run.halt.reason,
+        provenance=run.provenance,
     )
     run.say(finished)
     return finished

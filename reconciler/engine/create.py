@@ -92,7 +92,7 @@ class CreateTask:
         self._unanswered = 0
         self._unclear_at = self._row.last_sent_at
         self._guard = SendGuard(work.run, self._redate)
-        self._body = make_body(desired, work.run.marker(self._row.op))
+        self._body = make_body(desired, work.run.marker(self._row.op), work.run.provenance.commit)
 
     async def carry_out(self) -> Outcome:
         """Create, settle what is unclear, and wait for the cluster if the run waits."""

@@ -29,6 +29,7 @@ from reconciler.core.protocol.api_results import (
 from reconciler.core.protocol.marker import Marker
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.protocol.transitions import Evidence, advance, outlived_by
+from reconciler.core.provenance import UNKNOWN_PROVENANCE, Provenance
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.engine.journal import Journal
@@ -107,6 +108,7 @@ class ApplyContext:
     api_is_gone: bool = False
     keeps_removed: bool = False
     rules: RedactionRules = BUILT_IN
+    provenance: Provenance = UNKNOWN_PROVENANCE
 
     def __post_init__(self) -> None:
         self.redactor = Redactor(self.lineage, self.rules)

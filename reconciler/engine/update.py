@@ -34,11 +34,9 @@ from reconciler.core.protocol.changes import (
 )
 from reconciler.core.protocol.marker import (
     OP,
-    PREFIX,
-    REV,
     STACK,
+    annotations_of_update,
     read_marker,
-    read_own_annotations,
     read_rev,
     with_annotations,
 )
@@ -264,12 +262,12 @@ class UpdateTask:
         self._seen_before = live.seen if reliable else None
         self._row = open_update(self._row, live, opened)
         self._comparison.sent, self._comparison.before = content, live
-        # Who created it stays as it is live: an update proves nothing about that.
-        own = read_own_annotations(live.raw_manifest)
-        own = {key: value for key, value in own.items() if key.startswith(PREFIX)}
+        # What only changes hands has its content from where it had it before.
+        commit = None if self._action.marks else self._run.provenance.commit
+        own = annotations_of_update(live.raw_manifest, rev=opened.rev, commit=commit)
         if self._marks:
             own |= {OP: self._marks, STACK: self._run.stack}
-        manifest = with_annotations(content.manifest, {**own, REV: opened.rev})
+        manifest = with_annotations(content.manifest, own)
         body = create_body(content.metadata, manifest, encoded=self._desired.encoded)
 
         async def attempt() -> ApiResult:

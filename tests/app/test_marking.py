@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.core.protocol.marker import read_marker, read_rev
+from reconciler.core.protocol.marker import COMMIT, read_marker, read_own_annotations, read_rev
 from reconciler.errors import RefusedError
 from tests.app.commands import AdoptCommands, lineage_of, neighbour
 from tests.support.worlds import World, is_write, wish
@@ -53,6 +53,19 @@ def test_it_is_marked_without_a_change_of_its_content(
     assert [applied.exit_code for applied in commands.marked] == [0]
     assert sorted(commands.history()) == ["adopted", "updated"]
     assert not commands.world.plan(wish("a")).plan.has_changes
+
+
+def test_a_marking_leaves_the_commit_that_the_content_came_from(
+    commands: AdoptCommands, former: World
+) -> None:
+    """Whoever takes a workload over has changed nothing of it."""
+    workload_id = former.id_of("a")
+    manifest = commands.world.sandbox.store.manifest(workload_id)
+    manifest["metadata"]["annotations"][COMMIT] = "f" * 40
+    commands.world.sandbox.store.edit(workload_id, manifest=manifest)
+    commands.adopt("4501/a", workload_id, wish("a"), take_over=True, mark=True)
+    manifest = commands.world.sandbox.store.manifest(workload_id)
+    assert read_own_annotations(manifest)[COMMIT] == "f" * 40
 
 
 def test_a_workload_that_nobody_has_marked_can_be_marked(commands: AdoptCommands) -> None:

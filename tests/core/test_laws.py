@@ -25,7 +25,10 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.selection import Selection
+from reconciler.core.protocol.marker import COMMIT, with_annotations
+from reconciler.core.provenance import Provenance
 from reconciler.core.redact import Redactor
+from reconciler.core.review.approval import bind
 from reconciler.engine.records import follow_spec
 from reconciler.report.machine.documents import plan_document, to_text
 from reconciler.report.text.text import Text
@@ -97,6 +100,27 @@ def test_after_an_apply_the_plan_is_empty(world: World) -> None:
     event(f"{len(first.changes)} changes")
     again = plan_of(perfect_apply(world, first, 1))
     assert again.changes == ()
+
+
+@given(worlds(), plan_options)
+def test_no_plan_depends_on_the_commits_that_workloads_name(
+    world: World, options: PlanOptions
+) -> None:
+    """Made at another commit, or without one, each workload is compared as it was before."""
+    live = {
+        id_: dataclasses.replace(
+            one, raw_manifest=with_annotations(one.raw_manifest, {COMMIT: f"{number:040x}+"})
+        )
+        if isinstance(one, Remote)
+        else one
+        for number, (id_, one) in enumerate(world.live.items())
+    }
+    before = plan_of(world, options)
+    plan = plan_of(dataclasses.replace(world, live=live), options)
+    assert (plan, plan.digest) == (before, before.digest)
+    elsewhere = dataclasses.replace(plan, provenance=Provenance(commit="c" * 40, job="ci/1"))
+    assert elsewhere.digest == plan.digest
+    assert bind(elsewhere, refreshed=True) == bind(plan, refreshed=True)
 
 
 @given(worlds())

@@ -10,7 +10,14 @@ from hypothesis import given
 
 from reconciler.core.diff.diff import is_same
 from reconciler.core.protocol.body import make_body
-from reconciler.core.protocol.marker import Marker, mark, read_marker, unmark
+from reconciler.core.protocol.marker import (
+    COMMIT,
+    Marker,
+    mark,
+    read_marker,
+    read_own_annotations,
+    unmark,
+)
 from tests.support.factories import make_desired
 from tests.support.strategies import json_objects, markers
 
@@ -36,6 +43,19 @@ def test_marking_and_unmarking_gives_the_manifest_back(
     metadata = {"name": "x", **({"annotations": annotations} if annotations else {})}
     manifest = {**manifest, "metadata": metadata}
     assert is_same(unmark(mark(manifest, marker)), manifest)
+
+
+@given(json_objects, markers)
+def test_the_commit_is_no_part_of_the_content(manifest: dict[str, Any], marker: Marker) -> None:
+    """Bodies of two commits differ in one annotation, and in nothing once they are unmarked."""
+    desired = make_desired("1/a", manifest=manifest)
+    first, second = (
+        make_body(desired, marker, commit)["manifest"] for commit in ("a" * 40, "b" * 40 + "+")
+    )
+    assert read_own_annotations(first)[COMMIT] == "a" * 40
+    assert read_own_annotations(second)[COMMIT] == "b" * 40 + "+"
+    assert read_marker(first) == read_marker(second) == marker
+    assert unmark(first) == unmark(second) == unmark(make_body(desired, marker)["manifest"])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import json
 
 import httpx
 
-from reconciler.core.protocol.marker import read_own_annotations
+from reconciler.core.protocol.marker import COMMIT, read_own_annotations
+from reconciler.core.provenance import Provenance
 from tests.engine.updates import UpdatingWorld, scaled
 from tests.support.worlds import is_write, wish
 
@@ -43,6 +44,39 @@ def test_a_later_update_names_the_one_before() -> None:
     world.update(scaled(3))
     assert (world.rev("a") > first, world.row("a").change.base) == (True, first)
     assert world.plan(scaled(3)).plan.changes == ()
+
+
+def test_a_commit_is_written_with_what_is_sent_and_moves_nothing_by_itself() -> None:
+    """Also not a workload that names none; outside of git an update takes the old name away."""
+    world = UpdatingWorld()
+    world.apply(scaled(1))
+    assert COMMIT not in read_own_annotations(world.shown("a"))
+    world.provenance = Provenance(commit="1" * 40)
+    assert world.apply(scaled(1)).summary == {}
+    world.update(scaled(2))
+    assert read_own_annotations(world.shown("a"))[COMMIT] == "1" * 40
+    world.provenance = Provenance(commit="2" * 40 + "+")
+    assert not world.plan(scaled(2)).plan.has_changes
+    assert world.apply(scaled(2)).summary == {}
+    assert world.changes() == ["created a", "updated a"]
+    world.update(scaled(3))
+    assert read_own_annotations(world.shown("a"))[COMMIT] == "2" * 40 + "+"
+    world.provenance = Provenance()
+    world.update(scaled(4))
+    assert COMMIT not in read_own_annotations(world.shown("a"))
+
+
+def test_a_create_that_is_sent_again_from_another_commit_is_recognised() -> None:
+    """One operation, whatever the commit: what the first send has made is adopted, not remade."""
+    world = UpdatingWorld()
+    world.provenance = Provenance(commit="1" * 40)
+    world.on_answer = lambda request: world.kill() if is_write(request) else None
+    world.apply(scaled(1))
+    world.on_answer = lambda _: None
+    world.provenance = Provenance(commit="2" * 40)
+    assert world.apply(scaled(1)).exit_code == 0
+    assert world.changes() == ["created a"]
+    assert read_own_annotations(world.shown("a"))[COMMIT] == "1" * 40
 
 
 def test_what_others_declared_stays_and_what_we_declare_is_ours() -> None:

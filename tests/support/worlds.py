@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from reconciler.app.applying.applying import ApplyResult
-from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare
+from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare, with_provenance
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
 from reconciler.app.session import Connector, Session
@@ -34,6 +34,7 @@ from reconciler.core.model import (
 from reconciler.core.outcome import NAMES, Outcome, message_of
 from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import NOBODY
+from reconciler.core.provenance import Provenance
 from reconciler.core.states.places import FilePlace
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
@@ -223,6 +224,7 @@ class World:
         )
         self.environ = dict(LOGIN)
         self.settings = _settings(stack, declared)
+        self.provenance = Provenance()
         self.on_request: Callable[[httpx.Request], None] = _nothing
         self.on_answer: Callable[[httpx.Request], None] = _nothing
         self.rewrite: Rewrite = _as_it_is
@@ -387,6 +389,7 @@ class World:
                 meanwhile(session)
             requests: list[RequestEnded] = []
             stack = workspace.settings.stack
+            planned = with_provenance(planned, self.provenance)
             engine = _run(session, self.disk, stack, options, planned, requests=requests)
             finished = await apply(planned.plan, engine, deadline=session.deadline)
             unsaved = tuple(engine.journal.unsaved.values())
@@ -438,6 +441,7 @@ def _run(
         options=options,
         known={row.op: row for row in planned.recorded},
         alive=set(planned.alive),
+        provenance=planned.plan.provenance,
     )
 
 

@@ -18,10 +18,16 @@ from reconciler.app.planning.approval_checks import (
     check_unused,
 )
 from reconciler.app.planning.endings import warn_of_deadline
-from reconciler.app.planning.planning import PlanRequest, PlanResult, prepare, with_warnings
+from reconciler.app.planning.planning import (
+    PlanRequest,
+    PlanResult,
+    prepare,
+    with_provenance,
+    with_warnings,
+)
 from reconciler.app.planning.server_capability import can_dry_run
 from reconciler.app.planning.workspace import Workspace
-from reconciler.app.provenance import commit_of, warn_of_behind
+from reconciler.app.provenance import provenance_of, warn_of_behind
 from reconciler.app.refused import GuardError
 from reconciler.app.settings import Settings
 from reconciler.app.signals import SIGNALS, on_signal
@@ -153,6 +159,9 @@ async def carry_out(
             check_plan_target(approval, settings)
         async with state.connect() as session:
             planned = await prepare(workspace, store, session, request.plan)
+            here = provenance_of(settings.root)
+            # What was approved came from where it was planned, wherever it is applied.
+            planned = with_provenance(planned, approval.plan.provenance if approval else here)
             planned = with_warnings(planned, warn_of_behind(settings.root, store.runs()))
             if request.options.wait and wait_for is WaitFor.COMPLETED:
                 planned = _with_deadline(planned, workspace.desired, settings.deadline)
@@ -173,6 +182,7 @@ async def carry_out(
                 settings,
                 options=request.options,
                 command=request.command,
+                commit=here.commit,
                 saved=approval.id if approval else "",
                 tracers=tracers,
             )
@@ -197,10 +207,15 @@ async def run_plan(
     *,
     options: ApplyOptions,
     command: str,
+    commit: str | None = None,
     saved: str = "",
     tracers: Sequence[RequestListener] = (),
 ) -> ApplyResult:
-    """Carry out a plan that everybody agreed to, on a state that is held."""
+    """Carry out a plan that everybody agreed to, on a state that is held.
+
+    `commit` is what is checked out, if not what the plan was made from; `saved` is the id of a
+    saved plan.
+    """
     with writing_thread() as executor:
         journal = Journal(store, executor, target=_target_with_pins(planned, store, session))
         # From the session's own chance, so that a test sees the same run twice.
@@ -213,7 +228,7 @@ async def run_plan(
             command=command,
             at=session.clock.now(),
             saved=saved,
-            commit=commit_of(settings.root),
+            commit=planned.plan.provenance.commit if commit is None else commit,
             rules=settings.rules,
         )
         options = replace(
@@ -250,6 +265,7 @@ async def run_plan(
             known={row.op: row for row in planned.recorded},
             alive=set(planned.alive),
             rules=settings.rules,
+            provenance=planned.plan.provenance,
         )
         losses = _watch_state(store, session, options)
         # The first signal drains the run: what was sent is recorded before the process ends.

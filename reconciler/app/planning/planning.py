@@ -25,7 +25,7 @@ from reconciler.app.projects.named_projects import (
 from reconciler.app.projects.project_check import check_projects
 from reconciler.app.projects.server_projects import ServerProjects
 from reconciler.app.projects.typed_names import TypedNames, check_typed, spell_request
-from reconciler.app.provenance import warn_of_behind
+from reconciler.app.provenance import provenance_of, warn_of_behind
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state
@@ -48,6 +48,7 @@ from reconciler.core.planning.selection import Selection
 from reconciler.core.projects.names import is_placeholder
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.live import LiveWorkload
+from reconciler.core.provenance import Provenance
 from reconciler.core.quotas.fit import check_quota
 from reconciler.core.review.approval import Approval, RecheckedApproval, recheck_approval
 from reconciler.core.review.plan_differences import EntryDifference, compare_entries
@@ -129,11 +130,19 @@ async def make(
     with open_beside_server(settings, connector, say, may_be_missing=True, may_move=True) as state:
         async with state.connect() as session:
             if state.store is None:
-                return await prepare(workspace, without_state(session.target), session, request)
+                empty = without_state(session.target)
+                planned = await prepare(workspace, empty, session, request)
+                return with_provenance(planned, provenance_of(settings.root))
             planned = await prepare(
                 workspace, state.store, session, request, writer=state.store.writer
             )
+            planned = with_provenance(planned, provenance_of(settings.root))
             return with_warnings(planned, warn_of_behind(settings.root, state.store.runs()))
+
+
+def with_provenance(planned: PlanResult, provenance: Provenance) -> PlanResult:
+    """The same plan, which says where it comes from."""
+    return replace(planned, plan=replace(planned.plan, provenance=provenance))
 
 
 def with_warnings(planned: PlanResult, warnings: Sequence[Diagnostic]) -> PlanResult:

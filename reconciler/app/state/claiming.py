@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.app.applying.applying import ApplyResult, run_plan
 from reconciler.app.planning.planning import PlanResult, plan_target
+from reconciler.app.provenance import provenance_of
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
@@ -161,6 +162,7 @@ async def recheck(
                 lineage=store.header.lineage,
                 serial=store.header.serial,
                 actions=(action,),
+                provenance=provenance_of(settings.root),
             )
             planned = PlanResult(plan=plan, refusals=(), recorded=recorded, tenant_id=None)
             if request.dry_run or not request.confirm([row]):

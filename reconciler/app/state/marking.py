@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from reconciler.app.applying.applying import ApplyResult, run_plan
 from reconciler.app.planning.planning import PlanResult, plan_target
+from reconciler.app.provenance import provenance_of
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.core.diff.comparison import echo_of
@@ -51,6 +52,7 @@ async def mark_adopted(
         lineage=header.lineage,
         serial=header.serial,
         actions=tuple(actions),
+        provenance=provenance_of(settings.root),
     )
     planned = PlanResult(
         plan=plan, refusals=(), recorded=tuple(store.read()), tenant_id=header.target.tenant_id

@@ -26,6 +26,7 @@ from reconciler.core.planning.actions import (
     gist,
 )
 from reconciler.core.protocol.capabilities import CanUpdate
+from reconciler.core.provenance import UNKNOWN_PROVENANCE, Provenance
 from reconciler.core.quotas.project_quota import ProjectQuota
 
 PLAN_FORMAT_VERSION = "1.1"
@@ -132,7 +133,8 @@ class Plan:
     is who writes to the state meanwhile: what that run has begun is held, and no change of this
     plan. `quotas` are those of the projects in which something grows, as far as the server tells;
     `quota_note` says why it does not. `project_names` are the names, by id, that the server alone
-    knows: whoever reads the plan finds an alias in the repository.
+    knows: whoever reads the plan finds an alias in the repository. `provenance` is where its specs
+    come from; it tells no two plans apart.
     """
 
     target: PlanTarget
@@ -147,6 +149,7 @@ class Plan:
     quotas: tuple[ProjectQuota, ...] = ()
     quota_note: str = ""
     project_names: Mapping[str, str] = field(default_factory=dict)
+    provenance: Provenance = UNKNOWN_PROVENANCE
 
     @cached_property
     def changes(self) -> tuple[AnyAction, ...]:

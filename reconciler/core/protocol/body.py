@@ -8,15 +8,17 @@ import re
 from typing import Any
 
 from reconciler.core.model import Desired, Json
-from reconciler.core.protocol.marker import Marker, mark
+from reconciler.core.protocol.marker import COMMIT, Marker, mark, with_annotations
 
 # Characters that YAML forbids or folds in their raw form; JSON leaves them as they are.
 _NOT_RAW_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
-def make_body(desired: Desired, marker: Marker) -> dict[str, Any]:
+def make_body(desired: Desired, marker: Marker, commit: str = "") -> dict[str, Any]:
     """The declared content with our marker on its manifest, in the form its author chose."""
     manifest = mark(desired.manifest, marker)
+    if commit:
+        manifest = with_annotations(manifest, {COMMIT: commit})
     return create_body(desired.metadata, manifest, encoded=desired.encoded)
 
 

@@ -17,6 +17,8 @@ DRY_RUN = PREFIX + "dry-run"
 # Names the update that a workload shows: on the object alone, since on a pod template it would
 # make every pod anew.
 REV = PREFIX + "rev"
+# The commit that the content came from: for people, and compared with nothing.
+COMMIT = PREFIX + "commit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,18 @@ def read_rev(manifest: Json) -> str:
     """The rev of the update that a manifest shows; empty for a workload as it was created."""
     rev = read_own_annotations(manifest).get(REV)
     return rev if isinstance(rev, str) else ""
+
+
+def annotations_of_update(live: Json, *, rev: str, commit: str | None) -> dict[str, str]:
+    """Our annotations on a workload as an update sends them; without a `commit`, its own stays."""
+    # Who created it stays as it is live: an update proves nothing about that.
+    own = {k: v for k, v in read_own_annotations(live).items() if k.startswith(PREFIX)}
+    own |= {REV: rev}
+    if commit is not None:
+        # Content from no commit at all must not go on to name one.
+        own.pop(COMMIT, None)
+        own |= {COMMIT: commit} if commit else {}
+    return own
 
 
 def read_own_annotations(manifest: Json) -> Mapping[str, Any]:

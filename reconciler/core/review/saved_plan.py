@@ -36,6 +36,7 @@ from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.capabilities import CanUpdate
+from reconciler.core.provenance import Provenance
 from reconciler.core.quotas.project_quota import ProjectQuota
 from reconciler.core.review.approval import Approval, Binding
 from reconciler.errors import Where
@@ -129,6 +130,7 @@ def _read_plan(document: Json) -> Plan:
         quotas=tuple(map(ProjectQuota.from_json, document.get("quota", {}).get("projects", ()))),
         quota_note=document.get("quota", {}).get("note", ""),
         project_names=saved.get("project_names", {}),
+        provenance=Provenance.from_json(document.get("provenance", {})),
     )
 
 

@@ -16,6 +16,7 @@ from reconciler.core.model import Address, Recorded
 from reconciler.core.outcome import NAMES, Failed, InDoubt, Skipped, Succeeded
 from reconciler.core.planning.actions import AnyAction, action_to_json, document_of
 from reconciler.core.planning.plan import FORMAT_VERSION, PLAN_FORMAT_VERSION, Plan
+from reconciler.core.provenance import Provenance
 from reconciler.core.review.content import content_of, former_source_of, kind_of
 from reconciler.core.states.inspection import Inspection
 from reconciler.ports import ActionEntry, RunEntry
@@ -34,6 +35,7 @@ def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
         "state": {"lineage": plan.lineage, "serial": plan.serial},
         "complete": plan.complete,
         **({"at_work": plan.at_work} if plan.at_work else {}),
+        **_provenance(plan.provenance),
         "summary": plan.summary(),
         **_quota(plan),
         "actions": [action_document(action) for action in plan.published],
@@ -48,6 +50,12 @@ def plan_document(plan: Plan, created_at: datetime) -> dict[str, Any]:
         ],
         "diagnostics": [diagnostic.to_json() for diagnostic in plan.diagnostics],
     }
+
+
+def _provenance(provenance: Provenance) -> dict[str, Any]:
+    """Where something comes from; nothing where that is not known."""
+    document = provenance.to_json()
+    return {"provenance": document} if document else {}
 
 
 def _quota(plan: Plan) -> dict[str, Any]:
@@ -96,6 +104,9 @@ def event_document(event: Event, commands: Commands = COMMANDS) -> dict[str, Any
     # Not asdict(event): an address is a dataclass as well, and is published as its text.
     for field in dataclasses.fields(event):
         value = getattr(event, field.name)
+        if isinstance(value, Provenance):
+            document |= _provenance(value)
+            continue
         if isinstance(value, Address):
             value = str(value)
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):

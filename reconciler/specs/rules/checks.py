@@ -10,7 +10,7 @@ from reconciler.core.json_pointer import split_pointer
 from reconciler.core.model import Address
 from reconciler.core.projects.names import ProjectName, is_placeholder, may_be_on_server
 from reconciler.core.protocol.body import create_body
-from reconciler.core.protocol.marker import PREFIX, REV, Marker, mark, with_annotations
+from reconciler.core.protocol.marker import COMMIT, PREFIX, REV, Marker, mark, with_annotations
 from reconciler.kinds.registry import (
     api_versions_of,
     is_registered,
@@ -159,7 +159,8 @@ def _check_encoded_length(context: CheckContext, config: Config, schemas: SpecSc
         return
     stack = config.stack or _LONG_NAME
     marked = mark(manifest, Marker(lineage=_LONG_NAME, op=_LONG_NAME, stack=stack))
-    body = create_body({}, with_annotations(marked, {REV: _LONG_NAME}), encoded=True)
+    annotated = with_annotations(marked, {REV: _LONG_NAME, COMMIT: _LONG_NAME})
+    body = create_body({}, annotated, encoded=True)
     length = len(body[ENCODED])
     if length > longest:
         message = f"in base64 the manifest has {length:,} characters, the server takes {longest:,}"
@@ -168,7 +169,7 @@ def _check_encoded_length(context: CheckContext, config: Config, schemas: SpecSc
 
 
 # As long as any name that the annotations will hold.
-_LONG_NAME = "x" * 64
+_LONG_NAME = "x" * 65
 
 
 def _check_metadata(context: CheckContext) -> None:
