@@ -28,6 +28,7 @@ from reconciler.core.protocol.api_results import Listed
 from reconciler.core.protocol.marker import Marker
 from reconciler.core.quotas.fit import QuotaPolicy
 from reconciler.core.states.places import FilePlace
+from reconciler.core.stop_reason import StopReason
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.requests.dispatcher import Dispatcher, StopSignal
@@ -213,7 +214,7 @@ class Process:
     def _interrupt(self, halt: StopSignal) -> None:
         if not halt:
             self.halted_at = self.server.timeline.now
-            halt.pull("SIGINT")
+            halt.pull(StopReason.SIGINT)
 
     def _session(self) -> Session:
         c = self.circumstances

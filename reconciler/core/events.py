@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from reconciler.core.model import Address
 from reconciler.core.outcome import Outcome
 from reconciler.core.provenance import UNKNOWN_PROVENANCE, Provenance
+from reconciler.core.stop_reason import StopReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished:
-    """An apply ends; `took` in seconds, `stopped_by` names a signal, a deadline or a lost login.
+    """An apply ends; `took` in seconds, `stopped_by` is what ended it before its work was done.
 
     `provenance` is where the specs came from.
     """
@@ -108,7 +109,7 @@ class RunFinished:
     run: str
     took: float
     summary: Summary = field(default_factory=Summary)
-    stopped_by: str = ""
+    stopped_by: StopReason = StopReason.NOTHING
     provenance: Provenance = UNKNOWN_PROVENANCE
 
 

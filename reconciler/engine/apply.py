@@ -28,6 +28,7 @@ from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.api_results import Accepted
 from reconciler.core.protocol.marker import read_rev
 from reconciler.core.protocol.transitions import Evidence, may_come_true
+from reconciler.core.stop_reason import StopReason
 from reconciler.engine.create import CreateTask
 from reconciler.engine.dry_run import check_replacement
 from reconciler.engine.lookup import LookupUnclear, OwnWorkload, look_up
@@ -41,7 +42,6 @@ from reconciler.engine.remove import DeleteTask
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.run import (
     CUT_SHORT,
-    DEADLINE,
     NOT_THE_API,
     UNDER_WAY,
     UNSENT,
@@ -128,7 +128,7 @@ async def apply(plan: Plan, run: ApplyContext, *, deadline: float) -> RunFinishe
 
 async def _watch_deadline(run: ApplyContext, deadline: float) -> None:
     await run.clock.sleep(max(0.0, deadline - run.clock.monotonic()))
-    run.halt.pull(DEADLINE)
+    run.halt.pull(StopReason.DEADLINE)
 
 
 def _waves(actions: Iterable[AnyAction]) -> list[list[AnyAction]]:
@@ -228,7 +228,7 @@ async def _perform(action: AnyAction, run: ApplyContext, tally: Tally) -> Outcom
     told = judge_expired(action, run.options, outcome)
     tally.tell(action, told, run.clock.monotonic() - began)
     if run.options.fail_fast and isinstance(outcome, Failed | InDoubt):
-        run.halt.pull("fail-fast")
+        run.halt.pull(StopReason.FAIL_FAST)
     return outcome
 
 

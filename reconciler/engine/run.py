@@ -32,6 +32,7 @@ from reconciler.core.protocol.transitions import Evidence, advance, outlived_by
 from reconciler.core.provenance import UNKNOWN_PROVENANCE, Provenance
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
+from reconciler.core.stop_reason import StopReason
 from reconciler.engine.journal import Journal
 from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StopSignal
 from reconciler.engine.requests.polling import PhaseWatch
@@ -39,12 +40,7 @@ from reconciler.engine.requests.surge import SurgeGate
 from reconciler.errors import LockLostError, StateError
 from reconciler.ports import Clock, EventListener, RequestListener, WorkloadApi
 
-UNAUTHORISED = "unauthorised"
-UNREACHABLE = "unreachable"
 NOT_THE_API = "apply again once the server speaks the API"
-DEADLINE = "deadline"
-STATE = "state"
-LOCK = "lock"
 UNSENT = "the run ended before it was sent"
 CUT_SHORT = "accepted; the run ended before it was Synced"
 UNDER_WAY = "the deletion is under way; the next run finishes it"
@@ -193,15 +189,16 @@ class ApplyContext:
                 self.alive.add(remote.id)
                 self.tenant_id = self.tenant_id or remote.tenant_id
             case Unauthorised():
-                self.halt.pull(UNAUTHORISED)
+                self.halt.pull(StopReason.UNAUTHORISED)
             case NotSent(permanent=True):
-                self.halt.pull(UNREACHABLE)
+                self.halt.pull(StopReason.UNREACHABLE)
             case _:
                 pass
 
     def stop_for(self, error: StateError) -> None:
         """Stop the run: where a result cannot be recorded, no intent can be (I4)."""
-        self.halt.pull(LOCK if isinstance(error, LockLostError) else STATE)
+        is_lost = isinstance(error, LockLostError)
+        self.halt.pull(StopReason.LOCK if is_lost else StopReason.STATE)
 
     async def check_api(self, answer: ApiResult) -> None:
         """Stop the run where something answers that is not the API, and a second look agrees.
@@ -214,7 +211,7 @@ class ApplyContext:
         async with self._second_look:
             if not self.halt and is_from_elsewhere(await self.api.read(NOBODY)):
                 self.api_is_gone = True
-                self.halt.pull(UNREACHABLE)
+                self.halt.pull(StopReason.UNREACHABLE)
 
 
 def mint_op(now: datetime, rng: random.Random) -> str:
@@ -304,10 +301,10 @@ class ActionContext:
         )
         # The dispatcher has tried for as long as it is worth: nobody else would get through.
         if isinstance(answer, NotSent):
-            self.run.halt.pull(UNREACHABLE)
+            self.run.halt.pull(StopReason.UNREACHABLE)
         # A 404 that is not the API's, to a POST: this is the wrong endpoint for all of them.
         if method is Method.POST and isinstance(answer, NotFound) and not answer.trusted:
-            self.run.halt.pull(UNREACHABLE)
+            self.run.halt.pull(StopReason.UNREACHABLE)
         return answer
 
     async def read(self, workload_id: str) -> ApiResult:

@@ -22,6 +22,7 @@ from reconciler.core.model import Address, Own, Target
 from reconciler.core.planning.actions import Hold, Reason
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan, PlanTarget
+from reconciler.core.stop_reason import StopReason
 from reconciler.errors import (
     InvalidInputError,
     LockedError,
@@ -296,7 +297,9 @@ def test_a_second_sigint_ends_the_process_at_once(tmp_path: Path) -> None:
 
 
 def _applied(summary: Summary, stopped_by: str = "", *refused: Hold) -> ApplyResult:
-    finished = RunFinished(at="", run="", took=0.0, summary=summary, stopped_by=stopped_by)
+    finished = RunFinished(
+        at="", run="", took=0.0, summary=summary, stopped_by=StopReason(stopped_by)
+    )
     target = PlanTarget(url="", stack="", api_version="")
     plan = Plan(target=target, lineage=None, serial=0, actions=())
     planned = PlanResult(plan=plan, refusals=(), recorded=(), tenant_id=None, refused=refused)

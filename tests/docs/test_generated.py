@@ -11,6 +11,7 @@ from reconciler.app.planning.planning import PlanResult
 from reconciler.core.events import RunFinished, Summary
 from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.planner import make_plan
+from reconciler.core.stop_reason import StopReason
 from tools.generate_docs import ROOT, find_stale, main, pages
 
 PAGES = [
@@ -36,7 +37,9 @@ def generate(*words: str | Path) -> Result:
 
 def exit_code(summary: Summary, stopped_by: str = "") -> int:
     """How an apply that went like this ends."""
-    finished = RunFinished(at="", run="", took=0.0, summary=summary, stopped_by=stopped_by)
+    finished = RunFinished(
+        at="", run="", took=0.0, summary=summary, stopped_by=StopReason(stopped_by)
+    )
     planned = PlanResult(plan=NOTHING, refusals=(), recorded=(), tenant_id=None)
     return ApplyResult(planned=planned, finished=finished).exit_code
 

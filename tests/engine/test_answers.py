@@ -8,6 +8,7 @@ from reconciler.app.planning.planning import PlanRequest
 from reconciler.core.events import RequestRetried, Throttled
 from reconciler.core.model import Own
 from reconciler.core.outcome import Cause, Failed
+from reconciler.core.stop_reason import StopReason
 from reconciler.engine.requests.dispatcher import StopSignal
 from reconciler.sandbox import DEMO, Credential, Project
 from tests.support.worlds import PROJECT, World, wish
@@ -279,8 +280,8 @@ def test_the_first_reason_to_stop_stands() -> None:
 
     async def main() -> str:
         halt = StopSignal()
-        halt.pull("SIGINT")
-        halt.pull("deadline")
+        halt.pull(StopReason.SIGINT)
+        halt.pull(StopReason.DEADLINE)
         return halt.reason
 
     assert asyncio.run(main()) == "SIGINT"

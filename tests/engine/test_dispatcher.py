@@ -39,6 +39,7 @@ from reconciler.core.protocol.api_results import (
 )
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.protocol.retry import RULES, SendCounts
+from reconciler.core.stop_reason import StopReason
 from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StoppedError, StopSignal
 from tests.support.timing import Timeline, VirtualClock, run
 
@@ -288,7 +289,7 @@ def test_nothing_is_sent_once_the_switch_is_pulled() -> None:
 
     async def main() -> list[ApiResult | None]:
         await rig.open()
-        asyncio.get_running_loop().call_later(0.5, rig.halt.pull, "SIGINT")
+        asyncio.get_running_loop().call_later(0.5, rig.halt.pull, StopReason.SIGINT)
         return await asyncio.gather(*(rig.send(str(n), GET, FINE) for n in range(6)))
 
     assert run(main(), rig.timeline) == [FINE, FINE, None, None, None, None]
@@ -301,7 +302,7 @@ def test_the_last_answer_is_kept_when_the_run_ends_before_the_next_send() -> Non
 
     async def main() -> ApiResult | None:
         await rig.open()
-        asyncio.get_running_loop().call_later(1.01, rig.halt.pull, "SIGINT")
+        asyncio.get_running_loop().call_later(1.01, rig.halt.pull, StopReason.SIGINT)
         return await rig.send("a", POST, Unavailable(retry_after=30.0))
 
     assert run(main(), rig.timeline) == Unavailable(retry_after=30.0)
@@ -336,7 +337,7 @@ def test_the_switch_wakes_everyone_who_waits() -> None:
 
     async def main() -> list[float]:
         await rig.open()
-        asyncio.get_running_loop().call_later(5.0, rig.halt.pull, "SIGINT")
+        asyncio.get_running_loop().call_later(5.0, rig.halt.pull, StopReason.SIGINT)
         woken = await asyncio.gather(*(rest() for _ in range(50)))
         return [*woken, await rest()]
 
@@ -412,7 +413,7 @@ def test_any_script_ends_in_time_and_within_its_limits(
         await rig.open()
         loop = asyncio.get_running_loop()
         if halt_at is not None:
-            loop.call_later(halt_at, rig.halt.pull, "SIGINT")
+            loop.call_later(halt_at, rig.halt.pull, StopReason.SIGINT)
         tasks = [
             asyncio.create_task(
                 rig.send(

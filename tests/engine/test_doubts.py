@@ -11,6 +11,7 @@ from reconciler.app.session import Session
 from reconciler.core.model import Desired, Own
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.core.protocol.transitions import QUIET, SETTLED
+from reconciler.core.stop_reason import StopReason
 from tests.support.worlds import LINEAGE, World, is_write, stop, wish
 
 # Long enough to be stopped in, short enough to be answered before the run gives up.
@@ -92,7 +93,7 @@ def test_a_repetition_is_not_sent_once_the_run_has_ended() -> None:
     def pull(session: Session) -> None:
         def look() -> None:
             if world.disk.writes[-1][0].attempts == 2:
-                session.halt.pull("SIGINT")
+                session.halt.pull(StopReason.SIGINT)
 
         world.disk.on_write = look
 

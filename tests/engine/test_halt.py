@@ -7,6 +7,7 @@ import pytest
 from reconciler.app.session import Session
 from reconciler.core.events import ActionStarted
 from reconciler.core.model import Own
+from reconciler.core.stop_reason import StopReason
 from reconciler.engine.run import ApplyOptions
 from tests.support.timing import EPOCH
 from tests.support.worlds import World, stop, wish
@@ -25,9 +26,9 @@ def _exact(world: World) -> None:
     assert {str(id_) for id_ in owned} <= {w.id for w in world.sandbox.store.live()}
 
 
-@pytest.mark.parametrize("reason", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("reason", [StopReason.SIGINT, StopReason.SIGTERM])
 @pytest.mark.parametrize("after", [0.0, 0.9, 1.0, 2.5, 4.2, 7.0])
-def test_nothing_is_sent_after_the_switch_is_pulled(reason: str, after: float) -> None:
+def test_nothing_is_sent_after_the_switch_is_pulled(reason: StopReason, after: float) -> None:
     """What is in flight comes home, its outcome is recorded, and the run ends in five seconds."""
     world = World("503 p=20%", "lost p=10% on=POST", latency=1.0, sync_delay=3.0)
 
@@ -133,7 +134,7 @@ def test_an_intent_that_was_not_sent_is_taken_back() -> None:
     world = World()
 
     def pull(session: Session) -> None:
-        world.disk.on_write = lambda: session.halt.pull("SIGINT")
+        world.disk.on_write = lambda: session.halt.pull(StopReason.SIGINT)
 
     ran = world.apply(wish("a"), meanwhile=pull)
 
@@ -145,7 +146,7 @@ def test_what_never_began_is_not_said_to_have_begun() -> None:
     """A run that is stopped before it sends anything starts no action."""
     world = World()
 
-    ran = world.apply(wish("a"), meanwhile=lambda session: session.halt.pull("SIGINT"))
+    ran = world.apply(wish("a"), meanwhile=lambda session: session.halt.pull(StopReason.SIGINT))
 
     assert ran.of(ActionStarted) == []
     assert ran.told == ["skipped: create 4501/a: the run ended before it was sent"]

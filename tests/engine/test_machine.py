@@ -15,6 +15,7 @@ from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.core.model import Desired, Own
 from reconciler.core.planning.guards import WorkloadLimit
+from reconciler.core.stop_reason import StopReason
 from reconciler.errors import UnreachableError
 from tests.support.worlds import PROJECT, World, wish
 
@@ -154,7 +155,7 @@ class History(RuleBasedStateMachine):
             if killed:
                 loop.call_later(moment, self.world.kill)
             else:
-                loop.call_later(moment, session.halt.pull, "SIGINT")
+                loop.call_later(moment, session.halt.pull, StopReason.SIGINT)
 
         try:
             self.world.apply(

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.app.session import Session
 from reconciler.core.model import LastSeen, Own, Purpose
+from reconciler.core.stop_reason import StopReason
 from reconciler.sandbox.world.workload import WorkloadFaults
 from tests.support.worlds import World, stop, wish
 
@@ -165,7 +166,7 @@ def test_a_delete_that_was_not_sent_when_the_run_ended_is_taken_back() -> None:
     before = world.row("a")
 
     def pull(session: Session) -> None:
-        world.disk.on_write = lambda: session.halt.pull("SIGINT")
+        world.disk.on_write = lambda: session.halt.pull(StopReason.SIGINT)
 
     ran = world.apply(wish("b"), meanwhile=pull)
 

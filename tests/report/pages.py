@@ -28,6 +28,7 @@ from reconciler.core.planning.actions import (
 )
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
+from reconciler.core.stop_reason import StopReason
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.markdown.markdown import markdown_applied, markdown_failure, markdown_plan
 from tests.support.factories import LINEAGE, make_desired, make_recorded
@@ -119,7 +120,9 @@ def all_pages(word: str) -> list[str]:
     """Render every page there is, with one word in every place that is not ours."""
     plan, outcomes = make_plan_with(word), make_outcomes(word)
     summary = Summary(created=1, failed=1, in_doubt=1, skipped=1)
-    finished = RunFinished(at="now", run=f"r{word}", took=1.0, summary=summary, stopped_by="SIGINT")
+    finished = RunFinished(
+        at="now", run=f"r{word}", took=1.0, summary=summary, stopped_by=StopReason.SIGINT
+    )
     error = ReconcilerError(f"m{word}", where=Where(file=f"f{word}"), hint=f"h{word}")
     prefix = f"x{word}/"
     return [

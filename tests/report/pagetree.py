@@ -23,6 +23,7 @@ from reconciler.core.events import (
 )
 from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Succeeded
 from reconciler.core.planning.guards import Refusal
+from reconciler.core.stop_reason import StopReason
 from reconciler.core.timeline import Timeline
 from reconciler.report.html import apply_page, plan_page
 from reconciler.report.html.document import policy, style
@@ -201,7 +202,7 @@ def _finished() -> RunFinished:
         run="run-2",
         took=8.2,
         summary=Summary(created=1, deleted=1, failed=2, skipped=1, in_doubt=1),
-        stopped_by="deadline",
+        stopped_by=StopReason.DEADLINE,
     )
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.events import RunFinished, Summary
 from reconciler.core.planning.plan import Plan
+from reconciler.core.stop_reason import StopReason
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.machine.github import (
     annotations_text,
@@ -123,7 +124,7 @@ def test_what_is_not_shown_is_counted() -> None:
 def test_the_end_of_an_apply_as_annotations() -> None:
     """What failed and what is in doubt stands at the line of its spec."""
     summary = Summary(created=1, failed=1, in_doubt=1, skipped=1)
-    finished = RunFinished(at="now", run="r", took=1, summary=summary, stopped_by="SIGINT")
+    finished = RunFinished(at="now", run="r", took=1, summary=summary, stopped_by=StopReason.SIGINT)
     assert applied_annotations(
         make_plan_with("x"), finished, make_outcomes("x"), prefix="w/"
     ).split("\n") == [

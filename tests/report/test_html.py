@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from reconciler.core.events import RunFinished, Summary
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
+from reconciler.core.stop_reason import StopReason
 from reconciler.core.timeline import Timeline
 from reconciler.errors import StateError
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
@@ -214,7 +215,9 @@ def test_the_verdict_of_an_apply_is_its_worst_end(
     summary: Summary, stopped_by: str, losses: UnsavedRecords, title: str, mood: str
 ) -> None:
     """Lost records and failures before doubts, doubts before success."""
-    finished = RunFinished(at=at(1), run="r", took=1.0, summary=summary, stopped_by=stopped_by)
+    finished = RunFinished(
+        at=at(1), run="r", took=1.0, summary=summary, stopped_by=StopReason(stopped_by)
+    )
     page = apply_page(plain_plan(), finished, Timeline(), losses=losses)
     assert heading(page) == (title, f"verdict {mood}")
 

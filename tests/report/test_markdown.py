@@ -9,6 +9,7 @@ from reconciler.core.events import RunFinished, Summary
 from reconciler.core.model import Live, Missing
 from reconciler.core.planning.actions import Reason, Replace, document_of
 from reconciler.core.planning.plan import Plan
+from reconciler.core.stop_reason import StopReason
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.markdown.markdown import (
     markdown_applied,
@@ -288,7 +289,9 @@ def test_the_end_of_an_apply() -> None:
     """What failed, is in doubt or was skipped, in the server's words, with the line of its spec."""
     plan = make_plan_with("")
     summary = Summary(created=2, failed=1, in_doubt=1, skipped=1)
-    finished = RunFinished(at="now", run="r-1", took=4.21, summary=summary, stopped_by="SIGTERM")
+    finished = RunFinished(
+        at="now", run="r-1", took=4.21, summary=summary, stopped_by=StopReason.SIGTERM
+    )
     page = markdown_applied(
         plan,
         finished,

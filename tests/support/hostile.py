@@ -35,6 +35,7 @@ from reconciler.core.planning.actions import (
 )
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
+from reconciler.core.stop_reason import StopReason
 from reconciler.core.timeline import Timeline
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
@@ -53,7 +54,7 @@ def pages_of(word: str, count: int = 1) -> dict[str, str]:
     for event in events(plan, word):
         timeline.add(event)
     finished = RunFinished(
-        at=_at(60), run=word, took=60.0, summary=_summary(count), stopped_by=word
+        at=_at(60), run=word, took=60.0, summary=_summary(count), stopped_by=StopReason.SIGTERM
     )
     losses = UnsavedRecords(
         unsaved=[_row(_address(word, 0), word)],

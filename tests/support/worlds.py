@@ -36,6 +36,7 @@ from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import NOBODY
 from reconciler.core.provenance import Provenance
 from reconciler.core.states.places import FilePlace
+from reconciler.core.stop_reason import StopReason
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.run import ApplyContext, ApplyOptions
@@ -403,7 +404,7 @@ class World:
             )
 
 
-def stop(after: float, reason: str = "SIGINT") -> Meanwhile:
+def stop(after: float, reason: StopReason = StopReason.SIGINT) -> Meanwhile:
     """Pull the switch so many seconds after the planning."""
 
     def meanwhile(session: Session) -> None:

@@ -38,14 +38,10 @@ from reconciler.core.model import Address, Desired, Recorded, Target
 from reconciler.core.outcome import Cause, Failed
 from reconciler.core.planning.actions import Replace
 from reconciler.core.quotas.surge import check_surge
+from reconciler.core.stop_reason import StopReason
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import (
-    DEADLINE,
-    LOCK,
-    STATE,
-    UNAUTHORISED,
-    UNREACHABLE,
     ApplyContext,
     ApplyOptions,
     WaitFor,
@@ -57,7 +53,9 @@ if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session
 
 # Reasons to stop that leave a few seconds for what is to be recorded.
-_IMPATIENT = frozenset({*(number.name for number in SIGNALS), DEADLINE, LOCK})
+_IMPATIENT = frozenset(
+    {*(StopReason(number.name) for number in SIGNALS), StopReason.DEADLINE, StopReason.LOCK}
+)
 
 Confirm = Callable[[PlanResult], bool]
 """Shown every plan that no guard refuses, also one without changes; False ends the run."""
@@ -104,8 +102,8 @@ class ApplyResult:
             (by_signal or 0, by_signal is not None),
             # Whatever it was that stopped the run: its state is somebody else's by now.
             (6, isinstance(self.trouble, LockLostError)),
-            (1, finished.stopped_by == STATE),
-            (9, finished.stopped_by in (UNAUTHORISED, UNREACHABLE)),
+            (1, finished.stopped_by is StopReason.STATE),
+            (9, finished.stopped_by in (StopReason.UNAUTHORISED, StopReason.UNREACHABLE)),
             (8, bool(summary.in_doubt)),
             (7, bool(self.planned.refused) or self.is_stale),
             (4, bool(summary.failed or summary.skipped)),
@@ -269,7 +267,7 @@ async def run_plan(
         )
         losses = _watch_state(store, session, options)
         # The first signal drains the run: what was sent is recorded before the process ends.
-        with on_signal(lambda number: session.halt.pull(number.name), once=True):
+        with on_signal(lambda number: session.halt.pull(StopReason(number.name)), once=True):
             finished = await apply(planned.plan, run, deadline=session.deadline)
         applied = ApplyResult(
             planned=planned,
@@ -332,7 +330,7 @@ def _watch_state(
 
     def lost(error: StateError) -> None:
         losses.append(error)
-        loop.call_soon_threadsafe(session.halt.pull, LOCK)
+        loop.call_soon_threadsafe(session.halt.pull, StopReason.LOCK)
 
     def silent() -> None:
         at = session.clock.now().isoformat(timespec="milliseconds")

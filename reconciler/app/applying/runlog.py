@@ -105,7 +105,7 @@ class RunLog:
             self.run,
             finished=_timestamp(datetime.fromisoformat(finished.at)),
             took=round(finished.took, 3),
-            stopped_by=finished.stopped_by,
+            stopped_by=finished.stopped_by.value,
             exit_code=exit_code,
             counts={name: count for name, count in counts.items() if count},
         )

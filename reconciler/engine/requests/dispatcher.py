@@ -21,6 +21,7 @@ from reconciler.core.protocol.api_results import (
     Unavailable,
 )
 from reconciler.core.protocol.retry import RULES, SendCounts, asked_pause, may_retry
+from reconciler.core.stop_reason import StopReason
 from reconciler.engine.requests.servertime import ServerTime
 from reconciler.ports import Clock
 
@@ -50,14 +51,14 @@ class StopSignal:
     """The one switch that ends a run; the first reason stands."""
 
     def __init__(self) -> None:
-        self.reason = ""
+        self.reason = StopReason.NOTHING
         self._event = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
 
     def __bool__(self) -> bool:
         return self._event.is_set()
 
-    def pull(self, reason: str) -> None:
+    def pull(self, reason: StopReason) -> None:
         """Send nothing new from now on."""
         if not self:
             self.reason = reason

@@ -22,9 +22,10 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.plan import MISSING
 from reconciler.core.protocol.api_results import ApiResult, NotFound
 from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
+from reconciler.core.stop_reason import StopReason
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.live_list import LiveList, list_live
-from reconciler.engine.run import DEADLINE, ActionContext, ApplyOptions, WaitFor
+from reconciler.engine.run import ActionContext, ApplyOptions, WaitFor
 from reconciler.engine.waiting.wait import is_fresh, wait_until_synced, wait_until_updated
 from reconciler.kinds.registry import serves_until_ended
 
@@ -146,7 +147,7 @@ async def _wait_for_phase(
             ):
                 return done
     except StoppedError:
-        if run.halt.reason != DEADLINE:
+        if run.halt.reason is not StopReason.DEADLINE:
             return replace(done, detail=f"accepted; the wait for {aim} was cut short")
     waited = "at the deadline" if run.halt else f"after {run.options.wait_timeout:g} s"
     return Failed(
