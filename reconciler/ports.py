@@ -11,6 +11,7 @@ from typing import Protocol
 from reconciler.core.events import Event, RequestEnded
 from reconciler.core.model import Address, Header, Json, Recorded, Target
 from reconciler.core.protocol.api_results import ApiResult
+from reconciler.core.provenance import Provenance
 from reconciler.core.redact import Redactor
 from reconciler.core.states.places import StatePlace
 from reconciler.errors import StateError
@@ -194,18 +195,15 @@ class RunEntry:
     counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def job(self) -> str:
-        """The address of the CI job alone."""
-        return self.link.partition(_COMMIT)[0].rstrip()
-
-    @property
-    def commit(self) -> str:
-        """The commit alone."""
-        return self.link.partition(_COMMIT)[2]
+    def provenance(self) -> Provenance:
+        """The CI job and the commit of the link."""
+        job, _, commit = self.link.partition(_COMMIT)
+        return Provenance(job=job.rstrip(), commit=commit)
 
 
-def link_with(job: str, commit: str) -> str:
+def link_of(provenance: Provenance) -> str:
     """What `RunEntry.link` holds of a job and a commit."""
+    job, commit = provenance.job, provenance.commit
     return f"{job} {_COMMIT}{commit}".lstrip() if commit else job
 
 

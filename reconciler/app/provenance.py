@@ -36,7 +36,7 @@ def _commit_of(root: Path) -> str:
 
 def warn_of_behind(root: Path, runs: Sequence[RunEntry]) -> tuple[Diagnostic, ...]:
     """A warning where a checkout lacks the commit that was applied last."""
-    applied = (run.commit.rstrip("+") for run in runs if run.command == "reconciler apply")
+    applied = (run.provenance.revision for run in runs if run.command == "reconciler apply")
     last = next(filter(None, applied), "")
     # It comes from a state, and becomes an argument of git.
     if not (_COMMIT.fullmatch(last) and _lacks(root, last)):

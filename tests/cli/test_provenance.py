@@ -45,7 +45,11 @@ def test_a_branch_behind_the_last_apply_is_told(
     second = commit("second")
     assert cli("apply", "w", "--yes", "--init").code == 0
     (run,) = json.loads(cli("-C", "w", "runs", "list", "-o", "json").out)
-    assert (run["commit"], run["link"]) == (second, "https://ci.example.com/job/7")
+    assert (run["commit"], run["clean"], run["link"]) == (
+        second,
+        True,
+        "https://ci.example.com/job/7",
+    )
 
     git("switch", "--quiet", "late")
     behind = cli("plan", "w")
@@ -62,7 +66,9 @@ def test_a_branch_behind_the_last_apply_is_told(
     edited.write_text(f"{edited.read_text()}\n")
     assert cli("apply", "w", "--yes").code == 0
     newest = json.loads(cli("-C", "w", "runs", "list", "-o", "json").out)[0]
-    assert newest["commit"] == f"{first}+"
+    assert (newest["commit"], newest["clean"]) == (first, False)
+    shown = cli("-C", "w", "runs", "show", newest["id"]).out
+    assert f"commit    {first}, with files that differ from it\n" in shown
 
 
 def commit_on_server(server: Mapping[str, str], cli: Cli, name: str) -> str | None:

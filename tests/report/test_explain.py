@@ -4,7 +4,7 @@ import dataclasses
 import json
 from datetime import UTC, datetime
 
-from hypothesis import given
+from hypothesis import example, given
 
 from reconciler.core.model import LastSeen, Live, Missing, Own, Unread
 from reconciler.core.planning.case import PlanOptions
@@ -141,6 +141,7 @@ def test_a_document_that_is_the_same_is_not_shown_twice() -> None:
 
 
 @given(hostile)
+@example("\xa0")
 def test_nothing_harmful_reaches_a_terminal(word: str) -> None:
     """Documents, pointers, messages and runs are other people's words."""
     found = explained(word=word)

@@ -37,6 +37,7 @@ from reconciler.core.events import ActionEnded, Event, RunFinished, StateAwaited
 from reconciler.core.model import Address, Desired, Recorded, Target
 from reconciler.core.outcome import Cause, Failed
 from reconciler.core.planning.actions import Replace
+from reconciler.core.provenance import Provenance
 from reconciler.core.quotas.surge import check_surge
 from reconciler.core.stop_reason import StopReason
 from reconciler.engine.apply import apply
@@ -180,7 +181,7 @@ async def carry_out(
                 settings,
                 options=request.options,
                 command=request.command,
-                commit=here.commit,
+                here=here,
                 saved=approval.id if approval else "",
                 tracers=tracers,
             )
@@ -205,14 +206,13 @@ async def run_plan(
     *,
     options: ApplyOptions,
     command: str,
-    commit: str | None = None,
+    here: Provenance | None = None,
     saved: str = "",
     tracers: Sequence[RequestListener] = (),
 ) -> ApplyResult:
     """Carry out a plan that everybody agreed to, on a state that is held.
 
-    `commit` is what is checked out, if not what the plan was made from; `saved` is the id of a
-    saved plan.
+    `saved` is the id of a saved plan, and `here` where it is applied.
     """
     with writing_thread() as executor:
         journal = Journal(store, executor, target=_target_with_pins(planned, store, session))
@@ -226,7 +226,7 @@ async def run_plan(
             command=command,
             at=session.clock.now(),
             saved=saved,
-            commit=planned.plan.provenance.commit if commit is None else commit,
+            provenance=here or planned.plan.provenance,
             rules=settings.rules,
         )
         options = replace(

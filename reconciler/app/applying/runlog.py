@@ -13,9 +13,10 @@ from reconciler.core.events import ActionEnded, ActionStarted, Event, RunFinishe
 from reconciler.core.outcome import NAMES, Cause, Failed, Outcome, Succeeded, message_of
 from reconciler.core.planning.actions import Reason
 from reconciler.core.planning.plan import Plan
+from reconciler.core.provenance import UNKNOWN_PROVENANCE, Provenance
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
-from reconciler.ports import ActionEntry, RunEntry, RunHistory, link_with
+from reconciler.ports import ActionEntry, RunEntry, RunHistory, link_of
 from reconciler.state.locking.lock_owner import this_process
 
 # So many actions are written down in one transaction of their own: each costs a sync of the disk,
@@ -52,14 +53,14 @@ class RunLog:
         command: str,
         at: datetime,
         saved: str = "",
-        commit: str = "",
+        provenance: Provenance = UNKNOWN_PROVENANCE,
         rules: RedactionRules = BUILT_IN,
     ) -> RunLog:
         """The log of an apply that is about to begin; raises StateError if it cannot be kept.
 
         A run that is going to send something is in the history before it does, so that one that
         is killed stays visible; a run without changes is written down once, at its end. `saved`
-        is the id of the saved plan that it carries out, `commit` what it is made from.
+        is the id of the saved plan that it carries out, `provenance` where it runs.
         """
         owner = this_process(command)
         log = cls(
@@ -70,7 +71,7 @@ class RunLog:
                 host=owner.host,
                 started=_timestamp(at),
                 plan=saved,
-                link=link_with(owner.link, commit),
+                link=link_of(provenance),
             ),
             history=history,
             executor=executor,

@@ -40,7 +40,7 @@ from reconciler.report.html.components import (
 from reconciler.report.html.markup import Child, Html, fragment, lines, tag
 from reconciler.report.machine.documents import to_yaml
 from reconciler.report.standing import standings_title
-from reconciler.report.text.formatting import gpu_number, number_of
+from reconciler.report.text.formatting import commit_text, gpu_number, number_of
 from reconciler.report.text.gpu_text import given_back, gpu_effect
 
 # What can end something comes first.
@@ -99,6 +99,10 @@ def plan_facts(plan: Plan) -> Html:
         ("State", tag("code", state)),
         ("Digest", tag("code", plan.digest)),
     ]
+    if commit := commit_text(plan.provenance):
+        pairs.append(("Commit", tag("code", commit)))
+    if job := plan.provenance.job:
+        pairs.append(("CI job", tag("code", shorten(job, LONGEST_PLACE))))
     for project, name in sorted(plan.project_names.items()):
         pairs.append((f"Project {project}", tag("code", name)))
     return facts(pairs)

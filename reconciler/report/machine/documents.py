@@ -197,7 +197,10 @@ def record_document(
 def run_document(run: RunEntry, actions: Sequence[ActionEntry] | None = None) -> dict[str, Any]:
     """A run of the state's history; with `actions`, what it did to each workload."""
     document = dataclasses.asdict(run) | {"counts": dict(run.counts)}
-    document |= {"link": run.job, "commit": run.commit}
+    provenance = run.provenance
+    document |= {"link": provenance.job, "commit": provenance.revision}
+    if provenance.commit:
+        document["clean"] = provenance.is_clean
     if actions is None:
         return document
     return document | {"actions": [dataclasses.asdict(action) for action in actions]}

@@ -13,10 +13,11 @@ from reconciler.errors import Where
 from reconciler.report.markdown.commonmark import LONGEST_HINT, code, prose, table
 from reconciler.report.markdown.size_limit import MarkdownSection, whole_part
 from reconciler.report.standing import standings_title
-from reconciler.report.text.formatting import number_of, projects_text
+from reconciler.report.text.formatting import commit_text, number_of, projects_text
 
 # What is always there must stay within `size_limit.LEAST`.
 LONGEST_NAME = 80
+LONGEST_JOB = 300
 
 
 def refusals_section(refusals: Sequence[Refusal]) -> Iterator[MarkdownSection]:
@@ -77,10 +78,15 @@ def counts_section(counts: Mapping[str, int], *, always: Collection[str]) -> Mar
 
 
 def plan_name(plan: Plan) -> str:
-    """Whose plan it is, for which server, and its digest."""
+    """Whose plan it is, for which server, its digest, and where it comes from."""
     stack, url = (code(text, LONGEST_NAME) for text in (plan.target.stack, plan.target.url))
     target = f"Stack {stack} on {url} {prose(projects_text(plan))}".rstrip()
-    return f"{target}, plan `{plan.digest}`"
+    provenance = plan.provenance
+    commit = (
+        f", from commit {code(commit_text(provenance), LONGEST_JOB)}" if provenance.commit else ""
+    )
+    job = f", in job {code(provenance.job, LONGEST_JOB)}" if provenance.job else ""
+    return f"{target}, plan `{plan.digest}`{commit}{job}"
 
 
 def place_text(where: Where | None, prefix: str, *, column: bool = False) -> str:

@@ -42,10 +42,7 @@ def escape_json(text: str) -> str:
     if text.isascii() and "\x7f" not in text:
         return text
     return "".join(
-        char
-        if char == "\n" or unicodedata.category(char) not in _HARMFUL
-        else json.dumps(char)[1:-1]
-        for char in text
+        char if char == "\n" or not _is_harmful(char) else json.dumps(char)[1:-1] for char in text
     )
 
 

@@ -11,6 +11,7 @@ import click
 
 from reconciler.core.model import Recorded
 from reconciler.core.planning.plan import Plan
+from reconciler.core.provenance import Provenance
 from reconciler.core.review.content import find_images
 from reconciler.core.shorten import shorten
 from reconciler.report.text.escape import escape_terminal
@@ -35,6 +36,12 @@ def gpu_number(gpus: float) -> str:
 def number_of(count: int, noun: str) -> str:
     """A number and what is counted, in the plural where it takes one."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def commit_text(provenance: Provenance) -> str:
+    """Which commit something comes from; empty where that is not known."""
+    changed = "" if provenance.is_clean else ", with files that differ from it"
+    return f"{provenance.revision}{changed}" if provenance.commit else ""
 
 
 def moment(at: str) -> str:

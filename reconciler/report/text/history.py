@@ -12,7 +12,7 @@ from reconciler.core.states.inspection import Inspection
 from reconciler.ports import ActionEntry, RunEntry
 from reconciler.report.standing import STANDINGS
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.formatting import columns, moment, number_of
+from reconciler.report.text.formatting import columns, commit_text, moment, number_of
 
 # What fits beside a prompt, and into a message to a colleague.
 WIDTH = 100
@@ -48,9 +48,9 @@ def runs_text(runs: Sequence[RunEntry], at_work: str = "", *, width: int | None 
     head = ("RUN", "STARTED", "BY", "COMMAND", "TOOK", "RESULT")
     text = columns(head, table, width=width, yielding=("BY", "COMMAND", "RESULT"))
     is_whole = all(result in text for result in results)
-    if any(run.job for run in runs):
+    if any(run.provenance.job for run in runs):
         # A link that is cut leads nowhere, so it stands behind what people read.
-        links = ("JOB", *(escape_terminal(run.job) for run in runs))
+        links = ("JOB", *(escape_terminal(run.provenance.job) for run in runs))
         lines = zip(text.split("\n"), links, strict=True)
         text = "\n".join(f"{line:<{width or WIDTH}}  {link}".rstrip() for line, link in lines)
     if is_whole:
@@ -68,12 +68,13 @@ def run_text(run: RunEntry, actions: Sequence[ActionEntry], *, is_running: bool 
     """One run: how it began and ended, and what it did to each workload."""
     took = f" ({_duration(run.took)})" if run.took is not None else ""
     unfinished = "not yet" if is_running else "never"
+    commit = commit_text(run.provenance)
     facts = (
         ("run", escape_terminal(run.id)),
         ("command", escape_terminal(run.command)),
         ("by", _author(run)),
-        *((("job", escape_terminal(run.job)),) if run.job else ()),
-        *((("commit", escape_terminal(run.commit)),) if run.commit else ()),
+        *((("job", escape_terminal(run.provenance.job)),) if run.provenance.job else ()),
+        *((("commit", escape_terminal(commit)),) if commit else ()),
         ("started", _moment(run.started)),
         ("finished", f"{_moment(run.finished)}{took}" if run.finished else unfinished),
         ("result", escape_terminal(_result(run, is_running=is_running))),
