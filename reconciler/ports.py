@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -292,6 +292,14 @@ class StateStore(RecordStore, RunHistory, Protocol):
     @property
     def place(self) -> StatePlace:
         """Where it is kept."""
+        ...
+
+    def read_by_address(self) -> Iterator[Recorded]:
+        """Every operation that is not GONE by address, those of one by age; raises StateError.
+
+        For who shows thousands: neither are all in memory, nor are their documents read, in which
+        damage that fits their checksum is not noticed.
+        """
         ...
 
     def has_records(self) -> bool:

@@ -6,10 +6,20 @@ import hashlib
 import json
 from typing import Any
 
+from reconciler.core.stored_json import StoredJson, plain
+
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=plain
+).encode
+
 
 def canonical(value: Any) -> str:
     """The same text for the same value, whatever the order of its keys."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    if isinstance(value, StoredJson):
+        # It is stored in this form, but for what is not ASCII.
+        text = value.text
+        return text if "\\u" not in text else _encode(value.value)
+    return _encode(value)
 
 
 def digest(value: Any) -> str:

@@ -30,6 +30,7 @@ from reconciler.core.model import (
     Recorded,
     SentRev,
 )
+from reconciler.core.stored_json import StoredJson, plain
 from reconciler.errors import StateError
 from reconciler.state.state_errors import RESTORE
 
@@ -70,8 +71,12 @@ UPSERT = (
 # How a document begins: keys are sorted, and of its keys this is the first.
 _MANIFEST = '{"manifest":'
 _DECODER = json.JSONDecoder()
+# Nearly every record has none: it is made of the defaults.
+_NO_MEMORY: Mapping[str, Any] = {}
 # JSON in ASCII: SQLite's text holds no lone surrogates, and a server's answer may.
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False).encode
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), check_circular=False, default=plain
+).encode
 
 
 class RowWriter:
@@ -117,6 +122,8 @@ class RowWriter:
         return (*values, _checksum(values))
 
     def _text(self, document: Json) -> str:
+        if isinstance(document, StoredJson):
+            return document.text
         # The document is held beside its text: once it were freed, another one could get its id.
         remembered = self._texts.get(id(document))
         if remembered is not None:
@@ -152,8 +159,12 @@ def storable(text: str) -> str:
     return whole.replace("\0", "\\x00")
 
 
-def from_values(values: Sequence[Any]) -> Recorded:
-    """Read a row of `SELECT`; raises StateError when it was damaged or changed by hand."""
+def from_values(values: Sequence[Any], *, checked: bool = True) -> Recorded:
+    """Read a row of `SELECT`; raises StateError when it was damaged or changed by hand.
+
+    Whoever will not look into its documents need not have them read as JSON: their checksum is
+    looked at in any case.
+    """
     try:
         is_whole = values[-1] == _checksum(values[:-1])
     except TypeError:
@@ -165,7 +176,7 @@ def from_values(values: Sequence[Any]) -> Recorded:
             hint=RESTORE,
         )
     try:
-        return _read_record(dict(zip(_NAMES, values, strict=True)))
+        return _read_record(dict(zip(_NAMES, values, strict=True)), checked=checked)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise StateError(
             f"the record of {values[1]}/{values[2]} cannot be read: {error}",
@@ -186,13 +197,13 @@ def read_records(rows: Iterable[Sequence[Any]]) -> list[Recorded]:
             gc.enable()
 
 
-def _read_record(row: Mapping[str, Any]) -> Recorded:
-    spec, echo = _read_documents(row["spec"], row["echo"])
+def _read_record(row: Mapping[str, Any], *, checked: bool) -> Recorded:
+    if checked:
+        spec, echo = _read_documents(row["spec"], row["echo"])
+    else:
+        spec = StoredJson(row["spec"])
+        echo = None if row["echo"] is None else StoredJson(row["echo"])
     memory = _read_memory(row["memory"])
-    # A checksum has no key: anyone who can write a state can make one for anything.
-    optional = (echo, memory["kept"])
-    if not (isinstance(spec, dict) and all(isinstance(value, dict | None) for value in optional)):
-        raise TypeError("a document is not a mapping")
     return Recorded(
         op=row["op"],
         address=Address(project=row["project"], name=row["name"]),
@@ -218,17 +229,30 @@ def _read_record(row: Mapping[str, Any]) -> Recorded:
     )
 
 
-def _read_documents(spec: str, echo: str | None) -> tuple[Any, Any]:
-    """Read the spec and the server's echo of it; an equal manifest becomes one value in both."""
-    # Most servers send the manifest back as it was, and it is nearly all of the text: to read it
-    # once is half of the time and of the memory.
-    if echo is None or not (spec.startswith(_MANIFEST) and echo.startswith(_MANIFEST)):
-        return json.loads(spec), None if echo is None else json.loads(echo)
-    manifest, end = _DECODER.raw_decode(spec, len(_MANIFEST))
-    if spec[end : end + 1] != "," or echo[: end + 1] != spec[: end + 1]:
-        return json.loads(spec), json.loads(echo)
-    sent, echoed = (json.loads("{" + text[end + 1 :]) for text in (spec, echo))
-    return {"manifest": manifest, **sent}, {"manifest": manifest, **echoed}
+def _read_documents(spec: str, echo: str | None) -> tuple[StoredJson, StoredJson | None]:
+    """The spec and the server's echo of it, as texts; an equal manifest becomes one text in both.
+
+    Raises ValueError and TypeError for texts that are no JSON objects.
+    """
+    # Most servers send the manifest back as it was, and it is nearly all of the text: to check it
+    # once is half of the time, and to keep it once half of the memory.
+    if echo is not None and spec.startswith(_MANIFEST) and echo.startswith(_MANIFEST):
+        _, end = _DECODER.raw_decode(spec, len(_MANIFEST))
+        if spec[end : end + 1] == "," and echo[: end + 1] == spec[: end + 1]:
+            head, tails = spec[: end + 1], (spec[end + 1 :], echo[end + 1 :])
+            for tail in tails:
+                _check_object("{" + tail)
+            return StoredJson(head, tails[0]), StoredJson(head, tails[1])
+    for text in (spec, echo):
+        if text is not None:
+            _check_object(text)
+    return StoredJson(spec), None if echo is None else StoredJson(echo)
+
+
+def _check_object(text: str) -> None:
+    # A checksum has no key: anyone who can write a state can make one for anything.
+    if not isinstance(json.loads(text), dict):
+        raise TypeError("a document is not a mapping")
 
 
 def checksum(row: Mapping[str, Any]) -> str:
@@ -260,9 +284,14 @@ def _encode_memory(record: Recorded) -> str | None:
     return _encode(memory) if memory else None
 
 
-def _read_memory(text: str | None) -> dict[str, Any]:
+def _read_memory(text: str | None) -> Mapping[str, Any]:
     """The fields of a record that stand in its memory."""
-    memory = json.loads(text) if text else {}
+    if not text:
+        return _NO_MEMORY
+    memory = json.loads(text)
+    # A checksum has no key: anyone who can write a state can make one for anything.
+    if not isinstance(memory.get("kept"), dict | None):
+        raise TypeError("a document is not a mapping")
     for name in ("former_id", "refusal"):
         if not isinstance(memory.get(name), str | None):
             raise TypeError(f"{name} is not a text")

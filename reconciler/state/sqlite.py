@@ -29,7 +29,7 @@ from reconciler.state.locking import lock_owner
 from reconciler.state.locking.lock import StateLock
 from reconciler.state.locking.mounts import check_local
 from reconciler.state.renewal import renew_rows
-from reconciler.state.rows import SELECT, UPSERT, RowWriter, read_records
+from reconciler.state.rows import SELECT, UPSERT, RowWriter, from_values, read_records
 from reconciler.state.state_errors import explain_errors, naming_state
 
 
@@ -79,6 +79,13 @@ class SqliteStore:
             rows = self._conn.execute(f"{SELECT} WHERE own != ? ORDER BY op", [Own.GONE]).fetchall()
         with naming_state(self._path):
             return read_records(rows)
+
+    def read_by_address(self) -> Iterator[Recorded]:
+        """The same by address, one after the other, their documents unread."""
+        query = f"{SELECT} WHERE own != ? ORDER BY project, name, op"
+        with self._reading(), naming_state(self._path):
+            for values in self._conn.execute(query, [Own.GONE]):
+                yield from_values(values, checked=False)
 
     def has_records(self) -> bool:
         """Whether there is any operation that is not GONE."""

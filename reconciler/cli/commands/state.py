@@ -41,9 +41,9 @@ def list_(*, flags: Flags, output: OutputOptions) -> int:
 
     console = Console(output)
     with read_state(settings_from(flags).state) as store:
-        rows = sorted(store.read(), key=lambda row: row.address)
-    console.emit("json", lambda: to_text([record_document(row) for row in rows]))
-    console.emit("text", lambda: console.text().records(rows))
+        rows = store.read_by_address
+        console.emit("json", lambda: to_text([record_document(row) for row in rows()]))
+        console.emit("text", lambda: console.text().records(rows()))
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 import click
 
@@ -12,6 +13,7 @@ from reconciler.cli.options import EditFlags
 from reconciler.cli.output.console import Console
 from reconciler.core.model import Recorded
 from reconciler.core.planning.adoption import Proposal
+from reconciler.core.states.address_records import group_by_address
 from reconciler.report.machine.documents import to_text
 from reconciler.report.text.adoption import proposal_document, proposal_text
 from reconciler.report.text.color import ColorWriter
@@ -30,7 +32,8 @@ def asker(
 
     def ask(rows: Sequence[Recorded]) -> bool:
         console = Console()
-        console.warn(console.text(err=True).records(rows))
+        by_address = chain.from_iterable(group_by_address(rows).values())
+        console.warn(console.text(err=True).records(by_address))
         return click.confirm(question, err=True)
 
     return ask

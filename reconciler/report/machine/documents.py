@@ -19,6 +19,7 @@ from reconciler.core.planning.plan import FORMAT_VERSION, PLAN_FORMAT_VERSION, P
 from reconciler.core.provenance import Provenance
 from reconciler.core.review.content import content_of, former_source_of, kind_of
 from reconciler.core.states.inspection import Inspection
+from reconciler.core.stored_json import plain
 from reconciler.ports import ActionEntry, RunEntry
 from reconciler.report.next_step import COMMANDS, Commands, hint_after
 from reconciler.report.text.escape import escape_json, escape_terminal
@@ -264,9 +265,10 @@ def to_yaml(documents: Sequence[Any]) -> str:
 
 def to_text(document: Any) -> str:
     """A document for a file or a pipe: indented, readable characters as they are."""
-    return escape_json(json.dumps(document, indent=2, ensure_ascii=False))
+    return escape_json(json.dumps(document, indent=2, ensure_ascii=False, default=plain))
 
 
 def to_line(document: Any) -> str:
     """A document as one line of a stream."""
-    return escape_json(json.dumps(document, ensure_ascii=False, separators=(",", ":")))
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), default=plain)
+    return escape_json(text)

@@ -20,6 +20,9 @@ _LEADING = re.compile(r"^[^\S\n]*:(?=:)|^([-+~^])(?=\1\1 )", re.MULTILINE)
 
 def escape_terminal(text: str, *, keep: str = "") -> str:
     """The text with all spelt out that could move a cursor, reorder a line or command a runner."""
+    # Nearly every name, of which a table has hundreds of thousands.
+    if text[:1].isalnum() and "#" not in text and text.isascii() and text.isprintable():
+        return text
     # Before anything else: these are made of printable ASCII, which the short way lets pass.
     text = _BRACKETED.sub(r"\\x23", text)
     text = _LEADING.sub(lambda match: match[0][:-1] + _spell(match[0][-1]), text)

@@ -139,7 +139,7 @@ def columns(
     then the others, the widest first.
     """
     table = [head, *rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     if width is not None:
         widths = _fit(widths, [head.index(name) for name in yielding], width)
         table = [

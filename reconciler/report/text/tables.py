@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import groupby
 
 from reconciler.core.ending.ended import ended_text
 from reconciler.core.model import Own, Purpose, Recorded, join_reasons
 from reconciler.core.protocol.transitions import comes_true_until
-from reconciler.core.states.address_records import find_replaced, find_shown, group_by_address
+from reconciler.core.states.address_records import find_replaced, find_shown
 from reconciler.report.text.color import name_of
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import columns, given_up_text, replacement_text
@@ -16,14 +17,15 @@ from reconciler.report.text.formatting import columns, given_up_text, replacemen
 NOTHING_RECORDED = "The state records no workloads."
 
 
-def records_text(rows: Sequence[Recorded]) -> str:
-    """What the state records, a line for each workload.
+def records_text(rows: Iterable[Recorded]) -> str:
+    """What the state records, by address, a line for each workload.
 
     What is left of an older create of a workload is a note beside it, not another workload.
     """
-    if not rows:
+    by_address = groupby(rows, key=lambda row: row.address)
+    lines = [line for _, group in by_address for line in _record_lines([*group])]
+    if not lines:
         return NOTHING_RECORDED
-    lines = [line for group in group_by_address(rows).values() for line in _record_lines(group)]
     return columns(("ADDRESS", "STATE", "ID", "NOTE"), lines)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from reconciler.core.diagnostics import Diagnostic
@@ -73,8 +73,8 @@ class Text:
         """Every diagnostic, with the line that it is about if asked for, and the verdict."""
         return self._diagnostics.validation(diagnostics, workloads, files, frames)
 
-    def records(self, rows: Sequence[Recorded]) -> str:
-        """What the state records, a line for each workload."""
+    def records(self, rows: Iterable[Recorded]) -> str:
+        """What the state records, by address, a line for each workload."""
         return records_text(rows)
 
     def diagnostics(

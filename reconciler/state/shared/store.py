@@ -96,6 +96,13 @@ class SharedStore(ABC):
         with naming_state(self.place.title):
             return read_records(values)
 
+    def read_by_address(self) -> Iterator[Recorded]:
+        """The same by address, one after the other, their documents unread."""
+        with naming_state(self.place.title):
+            # In the order of their operations already, which a sort by address keeps.
+            for values in sorted(self._select_values(), key=lambda row: (row[1], row[2])):
+                yield from_values(values, checked=False)
+
     def write(self, rows: Sequence[Recorded]) -> None:
         """Insert or replace rows by operation, in one durable transaction."""
         self._commit(self._with_rows(Commit(), rows))

@@ -1,0 +1,73 @@
+"""A JSON object that stays text until somebody looks into it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+
+class StoredJson(Mapping[str, Any]):
+    """An object as a state holds it: keys sorted, no spaces, ASCII.
+
+    A decoded document takes five times the memory of its text, and a run looks into few of the
+    thousands that it reads. It is a value, and equal to any mapping with the same content. `tail`
+    is what follows `head`, which several documents may share.
+    """
+
+    __slots__ = ("head", "tail")
+
+    def __init__(self, head: str, tail: str = "") -> None:
+        self.head = head
+        self.tail = tail
+
+    @property
+    def text(self) -> str:
+        """The document as it is stored."""
+        return self.head + self.tail
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The decoded document; not to be changed, since others may hold it.
+
+        Raises ValueError and TypeError for a text that is no JSON object.
+        """
+        return _decode(self.text)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.value[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.value)
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, StoredJson) and self.text == other.text:
+            return True
+        # Two texts may spell one value: 1 and 1.0 are equal.
+        return self.value == (other.value if isinstance(other, StoredJson) else other)
+
+    # As a dict, which it stands for.
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def plain(value: object) -> Any:
+    """What an encoder of JSON writes for a document; raises TypeError for anything else."""
+    if isinstance(value, StoredJson):
+        return value.value
+    raise TypeError(f"an object of type {type(value).__name__} is no JSON")
+
+
+# One document is looked into several times in a row, and then never again.
+@lru_cache(maxsize=16)
+def _decode(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise TypeError("a document is not a mapping")
+    return value
