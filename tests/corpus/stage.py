@@ -7,8 +7,10 @@ written behind the loop is written at once. Nothing else of the product is repla
 from __future__ import annotations
 
 import asyncio
+import copy
 import getpass
 import importlib
+import itertools
 import os
 import pkgutil
 import shlex
@@ -16,7 +18,7 @@ import socket
 import textwrap
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -29,6 +31,7 @@ from reconciler import __version__
 from reconciler.app.session import Connector
 from reconciler.cli.main import run
 from reconciler.sandbox import DEMO, Sandbox, Settings
+from tests.support.printed_commands import PrintedCommands, copied_folder
 from tests.support.timing import Timeline, VirtualClock, VirtualLoop
 from tests.support.transports import SandboxTransport
 
@@ -88,6 +91,8 @@ class Stage:
         self._monkeypatch = monkeypatch
         self._capsys = capsys
         self._connections = 0
+        self._ids = itertools.count(1)
+        self._printed = PrintedCommands(monkeypatch, capsys, self._rehearse, set())
         monkeypatch.chdir(self.folder)
         for name, value in VARIABLES.items():
             monkeypatch.setenv(name, value)
@@ -120,13 +125,21 @@ class Stage:
         self.transcript.append(f"# {heading}\n")
 
     def run(self, line: str, **variables: str) -> None:
-        """Run one command line, and record what it printed and its exit code."""
+        """Run one command line, and record what it printed and its exit code.
+
+        What it printed for its reader to type is tried in a copy of this world.
+        """
         self._capsys.readouterr()
+        self._printed.begin()
         with self._monkeypatch.context() as patch:
             for name, value in variables.items():
                 patch.setenv(name, value)
             code = run(shlex.split(line))
-        printed = self._capsys.readouterr()
+            printed = self._capsys.readouterr()
+            connections = self._connections
+            self._printed.check(printed.err + printed.out)
+            # A command that is only looked up may have made one.
+            self._connections = connections
         shown = "".join(f"{name}={value} " for name, value in variables.items())
         self._record(f"$ {shown}reconciler {line}", printed.out)
         if printed.err:
@@ -176,25 +189,44 @@ class Stage:
         with asyncio.Runner(loop_factory=lambda: _SteadyLoop(self.timeline)) as runner:
             return runner.run(main)
 
+    def _rehearse(self, words: Sequence[str]) -> tuple[int, str]:
+        """Carry out a command in a copy of the folder, the server and the time."""
+        kept = self.sandbox, self.timeline, self._ids, self._connections
+        self.sandbox, self.timeline, self._ids, self._connections = copy.deepcopy(kept)
+        try:
+            with copied_folder(
+                self.folder, self.folder.with_name("copy"), self._monkeypatch
+            ) as there:
+                code = run([there(word) for word in words])
+        finally:
+            self.sandbox, self.timeline, self._ids, self._connections = kept
+        said = self._capsys.readouterr()
+        return code, said.err + said.out
+
+    def _epoch_seconds(self) -> float:
+        return self.timeline.epoch_seconds()
+
     def _hold_still(self) -> None:
         """Replace what differs between two runs or two machines."""
-        patch, line = self._monkeypatch.setattr, self.timeline
+        # A rehearsal has a timeline of its own, so each of these asks for the present one.
+        patch = self._monkeypatch.setattr
         patch(Connector, "system", self._connect)
         patch(asyncio, "run", self._run_loop)
-        patch(time, "time", line.epoch_seconds)
-        patch(time, "monotonic", lambda: line.now)
-        ids = iter(range(1, 1_000_000))
-        patch(uuid, "uuid4", lambda: uuid.UUID(int=next(ids) << 96, version=4))
+        patch(time, "time", self._epoch_seconds)
+        patch(time, "monotonic", lambda: self.timeline.now)
+        patch(uuid, "uuid4", lambda: uuid.UUID(int=next(self._ids) << 96, version=4))
         patch(os, "getpid", lambda: 4711)
         patch(socket, "gethostname", lambda: "runner-1")
         patch(getpass, "getuser", lambda: "ci")
+
+        stage = self
 
         class Clock(datetime, metaclass=_AnyDatetime):
             """`datetime`, whose present is that of the timeline."""
 
             @classmethod
             def now(cls, tz: tzinfo | None = None) -> Self:
-                return cls.fromtimestamp(line.epoch_seconds(), tz or UTC)
+                return cls.fromtimestamp(stage._epoch_seconds(), tz or UTC)
 
         for module in _modules():
             if getattr(module, "datetime", None) is datetime:
