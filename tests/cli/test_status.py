@@ -34,11 +34,12 @@ def test_the_table(cli: Cli, project: str) -> None:
     """A line for each workload and the total; how they are is no exit code."""
     result = cli("status")
     assert (result.code, result.err) == (0, "")
-    head, chat, train, total = result.out.splitlines()
+    head, chat, train, projects, total = result.out.splitlines()
     assert head.split() == ["ADDRESS", "PHASE", "SYNC", "AGE", "GPUS", "MESSAGE"]
     assert chat.split()[:3] == [f"{project}/chat", "Running", "Synced"]
     assert train.split()[:3] == [f"{project}/train", "Running", "Synced"]
     assert chat.split()[3].endswith("s")
+    assert projects == f"Project {project} is project-{project}."
     assert total == "2 workloads, 2 GPUs requested; 0 failed, 0 missing, 0 in doubt."
 
 

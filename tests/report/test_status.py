@@ -216,6 +216,7 @@ def test_the_document() -> None:
     """Everything that the table shows, for programs."""
     assert status_document(troubled(LastSeen.FAILED, "no quota")) == {
         "address": "4501/train",
+        "project_name": None,
         "id": ID,
         "recorded": "ACCEPTED",
         "status_from": "server",

@@ -45,6 +45,7 @@ from reconciler.core.planning.guards import (
 from reconciler.core.planning.plan import Plan, PlanTarget
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.planning.selection import Selection
+from reconciler.core.projects.addresses import names_of_projects
 from reconciler.core.projects.names import is_placeholder
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.live import LiveWorkload
@@ -239,7 +240,12 @@ async def prepare(
     plan = await with_quotas(plan, settings, projects, may_ask=may_ask)
     plan = _check_projects(plan, desired, projects, workspace)
     diagnostics = sort_diagnostics((*plan.diagnostics, *reading.warnings))
-    plan = replace(plan, project_names=named.server_names, diagnostics=diagnostics)
+    called = {project.id: project.name for project in projects.listed.values()}
+    called |= names_of_projects({**header.target.pins, **settings.projects})
+    called |= named.names
+    used = {action.address.project for action in plan.actions}
+    called = {id_: name for id_, name in called.items() if id_ in used}
+    plan = replace(plan, project_names=called, diagnostics=diagnostics)
     files = {spec.source.file for spec in workspace.desired}
     guarded = check_plan(
         plan,

@@ -21,14 +21,14 @@ class NamedProjects:
 
     `workspace` has every address resolved, `meant` the id of each name that a spec has. `pins` is
     what the state is to know from now on, `explained` the projects that an accepted name has left,
-    `server_names` the names by id that only the server knows.
+    `names` are the names that specs have, by id.
     """
 
     workspace: Workspace
     meant: Mapping[str, str] = field(default_factory=dict)
     pins: Mapping[str, str] = field(default_factory=dict)
     explained: frozenset[str] = frozenset()
-    server_names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def check_names(
@@ -52,11 +52,7 @@ def check_names(
         explained=explained_projects(
             pins, meant, {spec.address.project for spec in workspace.desired}
         ),
-        server_names={
-            project: name.name
-            for name, project in workspace.loaded.names.items()
-            if name.name not in workspace.settings.projects
-        },
+        names={project: name.name for name, project in workspace.loaded.names.items()},
     )
 
 

@@ -24,6 +24,7 @@ from reconciler.app.status.refresh import read_live
 from reconciler.core.events import RequestRetried
 from reconciler.core.globs import is_glob, matches_any
 from reconciler.core.model import Desired, Own, Recorded
+from reconciler.core.projects.addresses import names_of_projects
 from reconciler.core.projects.names import is_placeholder
 from reconciler.core.running.listed_sync import is_synced_by_list
 from reconciler.core.states.address_records import find_replaced, find_shown, group_by_address
@@ -52,11 +53,12 @@ class StatusRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chosen:
-    """The records to look at, and who else is at work on their state."""
+    """The records to look at, who else is at work on their state, and projects' names by id."""
 
     rows: Sequence[Recorded]
     at_work: str
     quick: bool
+    project_names: Mapping[str, str]
 
 
 Show = Callable[[Sequence[Status]], None]
@@ -256,7 +258,12 @@ class _Choice:
         at_work = store.writer()
         if self._request.patterns:
             chosen = _select(chosen, names.patterns(self._request.patterns))
-        return _Chosen(rows=chosen, at_work=at_work, quick=self._request.quick)
+        return _Chosen(
+            rows=chosen,
+            at_work=at_work,
+            quick=self._request.quick,
+            project_names=names_of_projects(names.ids),
+        )
 
 
 def _select(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Recorded]:
@@ -304,6 +311,9 @@ async def _read(
     }
     live = await read_live([row for row in rows if row.op not in told], session, say)
     removed = await read_removed(rows, live, session, discovery=discovery)
+    # By the names that people type; else as the server calls them, which its list tells.
+    called = {row.address.project: row.project_name or "" for row in listed.values()}
+    called |= chosen.project_names
     at = session.dispatcher.server.earliest()
     statuses: list[Status] = []
     for group in group_by_address(rows).values():
@@ -319,6 +329,7 @@ async def _read(
                 listed=listed.get(row.id or "") or removed.get(row.id or ""),
                 told_by_list=row.op in told,
                 unlisted=phases.unlisted.get(row.address.project, ""),
+                project_name=called.get(row.address.project, ""),
             )
             for row in find_shown(group)
         ]

@@ -35,15 +35,17 @@ def state() -> None:
 @output_options("text", "json")
 def list_(*, flags: Flags, output: OutputOptions) -> int:
     """List every workload that the state records."""
-    from reconciler.app.state.states import read_state
+    from reconciler.app.state.states import project_ids, read_state
     from reconciler.cli.output.console import Console
+    from reconciler.core.projects.addresses import names_of_projects
     from reconciler.report.machine.documents import record_document, to_text
 
-    console = Console(output)
-    with read_state(settings_from(flags).state) as store:
+    console, settings = Console(output), settings_from(flags)
+    with read_state(settings.state) as store:
         rows = store.read_by_address
+        names = names_of_projects(project_ids(store, settings.projects))
         console.emit("json", lambda: to_text([record_document(row) for row in rows()]))
-        console.emit("text", lambda: console.text().records(rows()))
+        console.emit("text", lambda: console.text().records(rows(), names))
     return 0
 
 

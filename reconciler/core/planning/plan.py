@@ -132,9 +132,9 @@ class Plan:
     the digest of a plan that was read back: its actions have no bodies to tell it from. `at_work`
     is who writes to the state meanwhile: what that run has begun is held, and no change of this
     plan. `quotas` are those of the projects in which something grows, as far as the server tells;
-    `quota_note` says why it does not. `project_names` are the names, by id, that the server alone
-    knows: whoever reads the plan finds an alias in the repository. `provenance` is where its specs
-    come from; it tells no two plans apart.
+    `quota_note` says why it does not. `project_names` are what projects are called, by id, where
+    anybody has said so: their specs, the configuration, or the server. `provenance` is where its
+    specs come from; it tells no two plans apart.
     """
 
     target: PlanTarget

@@ -58,10 +58,7 @@ def spell_address(text: str, ids: Mapping[str, str], known: Collection[Address])
     return text if is_glob(text) else spell_pattern(text, ids, known)[0]
 
 
-def name_of_project(project: str, ids: Mapping[str, str]) -> str:
-    """What a project is called, the shortest of its names; empty where it has none."""
-    return min((name for name, id_ in ids.items() if id_ == project), key=_by_length, default="")
-
-
-def _by_length(name: str) -> tuple[int, str]:
-    return len(name), name
+def names_of_projects(ids: Mapping[str, str]) -> dict[str, str]:
+    """What each project is called, by its id: the shortest of its names; `ids` are by name."""
+    longest_first = sorted(ids, key=lambda name: (len(name), name), reverse=True)
+    return {ids[name]: name for name in longest_first}

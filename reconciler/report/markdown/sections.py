@@ -80,13 +80,14 @@ def counts_section(counts: Mapping[str, int], *, always: Collection[str]) -> Mar
 def plan_name(plan: Plan) -> str:
     """Whose plan it is, for which server, its digest, and where it comes from."""
     stack, url = (code(text, LONGEST_NAME) for text in (plan.target.stack, plan.target.url))
-    target = f"Stack {stack} on {url} {prose(projects_text(plan))}".rstrip()
+    names = projects_text(plan.project_names)
+    called = f" (project {prose(names)})" if names else ""
     provenance = plan.provenance
     commit = (
         f", from commit {code(commit_text(provenance), LONGEST_JOB)}" if provenance.commit else ""
     )
     job = f", in job {code(provenance.job, LONGEST_JOB)}" if provenance.job else ""
-    return f"{target}, plan `{plan.digest}`{commit}{job}"
+    return f"Stack {stack} on {url}{called}, plan `{plan.digest}`{commit}{job}"
 
 
 def place_text(where: Where | None, prefix: str, *, column: bool = False) -> str:

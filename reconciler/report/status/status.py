@@ -58,8 +58,9 @@ class Status:
     writes to the state meanwhile, and is about to go on with what is begun. `replaced` is the
     record of what had the name before, where its successor is not there yet. `listed` is what the
     server's list says of it, also after its removal, `unlisted` why that could not be looked at.
-    `told_by_list` says that it was not read by its id, since the list shows that it is as it was
-    recorded. A record that is GONE stands for a declared workload that was never created.
+    `project_name` is what its project is called, empty where nobody knows. `told_by_list` says
+    that it was not read by its id, since the list shows that it is as it was recorded. A record
+    that is GONE stands for a declared workload that was never created.
     """
 
     row: Recorded
@@ -71,6 +72,7 @@ class Status:
     listed: LiveWorkload | None = None
     told_by_list: bool = False
     unlisted: str = ""
+    project_name: str = ""
 
     @cached_property
     def is_under_way(self) -> bool:
@@ -278,6 +280,7 @@ def status_document(status: Status) -> dict[str, Any]:
     age = status.age
     return {
         "address": str(status.row.address),
+        "project_name": status.project_name or None,
         "id": status.row.id,
         "recorded": None if status.word == NOT_CREATED else status.row.own.value,
         "status": status.word,

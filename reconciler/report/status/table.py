@@ -24,7 +24,7 @@ from reconciler.report.status.status import (
 )
 from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.formatting import GAP, gpu_number, number_of
+from reconciler.report.text.formatting import GAP, gpu_number, number_of, projects_note
 
 HEAD = ("ADDRESS", "PHASE", "SYNC", "AGE", "GPUS", "MESSAGE")
 _COLOURS = {
@@ -81,7 +81,7 @@ def statuses_text(
         lines.append(paint.dim(f"… {number_of(len(statuses) - len(listed), 'more workload')}"))
     if height is None:
         lines += _whole_messages(statuses, "\n".join(lines))
-        lines += _unlisted_notes(statuses)
+        lines += _notes(statuses)
     return "\n".join([*lines, total_text(statuses, paint)])
 
 
@@ -90,7 +90,7 @@ def statuses_markdown(statuses: Sequence[Status]) -> str:
     lines = [f"**{total_text(statuses, ColorWriter())}**", ""]
     if statuses:
         lines += [*table(HEAD, [[code(cell) for cell in _cells(s)] for s in statuses]), ""]
-    lines += [f"- {prose(note)}" for note in _unlisted_notes(statuses)]
+    lines += [f"- {prose(note)}" for note in _notes(statuses)]
     return "\n".join(lines).rstrip("\n")
 
 
@@ -104,8 +104,11 @@ def _whole_messages(statuses: Sequence[Status], table: str) -> Iterator[str]:
         yield f"… {number_of(len(long) - MOST_MESSAGES, 'more message')}: status ADDRESS"
 
 
-def _unlisted_notes(statuses: Sequence[Status]) -> Iterator[str]:
-    """Which projects have phases that nobody could look at, and why."""
+def _notes(statuses: Sequence[Status]) -> Iterator[str]:
+    """What the projects are called, and why the phases of some could not be looked at."""
+    names = {s.row.address.project: s.project_name for s in statuses if s.project_name}
+    if names:
+        yield projects_note(names)
     reasons = {status.row.address.project: status.unlisted for status in statuses}
     for project, reason in sorted(reasons.items()):
         if reason:

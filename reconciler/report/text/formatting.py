@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from unicodedata import east_asian_width
 
@@ -72,14 +72,21 @@ def target_text(plan: Plan, state: str = "") -> str:
     target, lineage = plan.target, plan.lineage
     name = state or (f"of lineage {lineage}" if lineage else "")
     kept = f"{'' if lineage else 'new '}state {name}".rstrip()
-    return f"Stack {target.stack} on {target.url}, {kept} {projects_text(plan)}".rstrip()
+    names = projects_text(plan.project_names)
+    called = f" (project {names})" if names else ""
+    return f"Stack {target.stack} on {target.url}, {kept}{called}"
 
 
-def projects_text(plan: Plan) -> str:
-    """What the server calls the projects of a plan, in brackets, where specs call them so."""
-    called = [f"{project} is {name}" for project, name in sorted(plan.project_names.items())]
+def projects_text(names: Mapping[str, str]) -> str:
+    """What each of these projects is called; `names` are by id."""
+    called = [f"{project} is {name}" for project, name in sorted(names.items())]
     more = f" and {rest} more" if (rest := len(called) - _MOST_PROJECTS) > 0 else ""
-    return f"(project {', '.join(called[:_MOST_PROJECTS])}{more})" if called else ""
+    return f"{', '.join(called[:_MOST_PROJECTS])}{more}"
+
+
+def projects_note(names: Mapping[str, str]) -> str:
+    """The same as a line below a table of addresses."""
+    return escape_terminal(f"Project {projects_text(names)}.") if names else ""
 
 
 def at_work(plan: Plan) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
+from types import MappingProxyType
 
 from reconciler.core.ending.ended import ended_text
 from reconciler.core.model import Own, Purpose, Recorded, join_reasons
@@ -12,21 +13,33 @@ from reconciler.core.protocol.transitions import comes_true_until
 from reconciler.core.states.address_records import find_replaced, find_shown
 from reconciler.report.text.color import name_of
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.formatting import columns, given_up_text, replacement_text
+from reconciler.report.text.formatting import (
+    columns,
+    given_up_text,
+    projects_note,
+    replacement_text,
+)
 
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 NOTHING_RECORDED = "The state records no workloads."
 
 
-def records_text(rows: Iterable[Recorded]) -> str:
-    """What the state records, by address, a line for each workload.
+def records_text(rows: Iterable[Recorded], project_names: Mapping[str, str] = NO_NAMES) -> str:
+    """What the state records, by address, a line for each; `project_names` are those by id.
 
     What is left of an older create of a workload is a note beside it, not another workload.
     """
     by_address = groupby(rows, key=lambda row: row.address)
-    lines = [line for _, group in by_address for line in _record_lines([*group])]
+    projects = set[str]()
+    lines = list[tuple[str, ...]]()
+    for address, group in by_address:
+        projects.add(address.project)
+        lines += _record_lines([*group])
     if not lines:
         return NOTHING_RECORDED
-    return columns(("ADDRESS", "STATE", "ID", "NOTE"), lines)
+    table = columns(("ADDRESS", "STATE", "ID", "NOTE"), lines)
+    note = projects_note({id_: name for id_, name in project_names.items() if id_ in projects})
+    return f"{table}\n{note}".rstrip("\n")
 
 
 def _record_lines(rows: list[Recorded]) -> Iterator[tuple[str, ...]]:

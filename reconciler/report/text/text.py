@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from reconciler.core.diagnostics import Diagnostic
@@ -18,7 +18,7 @@ from reconciler.report.text.color import ColorWriter, with_hint
 from reconciler.report.text.diagnostics_text import DiagnosticsText
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.plantext import PlanText
-from reconciler.report.text.tables import records_text
+from reconciler.report.text.tables import NO_NAMES, records_text
 
 
 class Text:
@@ -73,9 +73,9 @@ class Text:
         """Every diagnostic, with the line that it is about if asked for, and the verdict."""
         return self._diagnostics.validation(diagnostics, workloads, files, frames)
 
-    def records(self, rows: Iterable[Recorded]) -> str:
-        """What the state records, by address, a line for each workload."""
-        return records_text(rows)
+    def records(self, rows: Iterable[Recorded], project_names: Mapping[str, str] = NO_NAMES) -> str:
+        """What the state records, by address, a line for each; `project_names` are those by id."""
+        return records_text(rows, project_names)
 
     def diagnostics(
         self, diagnostics: Sequence[Diagnostic], frames: CodeFrames | None = None
