@@ -10,7 +10,7 @@ import pytest
 from reconciler.app.planning.planning import PlanResult
 from reconciler.cli.options import OutputOptions
 from reconciler.cli.output.console import Console
-from reconciler.cli.output.plan_output import show_plan
+from reconciler.cli.output.html_pages import emit_plan_page
 from reconciler.cli.params import Output
 from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, write_specs
@@ -53,7 +53,7 @@ def test_the_page_of_a_saved_plan_tells_when_that_was_made(tmp_path: Path) -> No
     target = tmp_path / "plan.html"
     planned = PlanResult(plan=busy_plan(), refusals=(), recorded=(), tenant_id=None)
     console = Console(OutputOptions(outputs=(Output("html", target),)))
-    show_plan(console, planned, "", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    emit_plan_page(console, planned, "", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
     assert "2026-01-02T03:04:05+00:00" in target.read_text("utf-8")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.repositories import new_project, spec, write_specs
+from tests.report.pagetree import parse
 
 
 @pytest.fixture
@@ -59,10 +60,58 @@ def test_what_ends_one_does_not_end_the_others(
     assert "b:\n  + create " in planned.out
 
 
-@pytest.mark.parametrize("option", [("--state", "s.db"), ("--save", "p"), ("-o", "html=p.html")])
+@pytest.mark.parametrize("option", ["--state", "--save", "--metrics-file", "--config", "--stack"])
 def test_what_is_for_one_is_refused_for_several(
-    cli: Cli, two: tuple[str, str], option: tuple[str, str]
+    cli: Cli, two: tuple[str, str], option: str
 ) -> None:
-    """A state, a saved plan and a page belong to one repository."""
-    refused = cli("plan", *two, *option)
+    """Each has its own, and the sentence says how to give it."""
+    refused = cli("plan", *two, option, "x")
     assert (refused.code, refused.out) == (64, "")
+    assert f"{option} is for one DIR: run one command for each of them" in refused.err
+
+
+@pytest.mark.usefixtures("server")
+def test_one_page_shows_the_plans_of_all(cli: Cli, tmp_path: Path, two: tuple[str, str]) -> None:
+    """The worst first, a link to each, and every id once; a folder without a plan says why."""
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "bad.yaml").write_text("metadata: {name: x}\n")
+    assert cli("apply", "a", "--yes", "--init").code == 0
+    planned = cli("plan", *two, "c", "-o", "text", "-o", "html=page.html")
+    assert (planned.code, planned.out.count("\n\nb:\n")) == (3, 1)
+    page = parse((tmp_path / "page.html").read_text("utf-8").removesuffix("\n"))
+    [title] = page.find("h1")
+    [sentence, *_] = [p for p in page.find("p") if p.attributes.get("class") == "sentence"]
+    assert (title.text, sentence.text) == ("Plans of 3 folders", "1 of 3: No plan.")
+    [index] = page.find("nav")
+    assert [
+        (link.text + item.text, link.attributes["href"])
+        for item in index.find("li")
+        for link in item.find("a")
+    ] == [
+        ("a: Plan: nothing to do", "#folder-1"),
+        ("b: Plan: ready", "#folder-2"),
+        ("c: No plan", "#folder-3"),
+    ]
+    ids = [e.attributes["id"] for e in page.walk() if "id" in e.attributes]
+    assert len(ids) == len(set(ids))
+    assert {"folder-2-changes", "folder-3-findings"} <= set(ids)
+
+
+@pytest.mark.usefixtures("server")
+def test_one_workload_is_explained_where_it_is_known(
+    cli: Cli, tmp_path: Path, two: tuple[str, str]
+) -> None:
+    """In one of the folders; in none of them it is misspelt."""
+    assert cli("apply", "b", "--yes", "--init").code == 0
+    project = json.loads((tmp_path / "b" / "w-b.json").read_text())["metadata"]["projectId"]
+    explained = cli("plan", *two, "--explain", f"{project}/w-b")
+    assert explained.code == 0
+    assert explained.out.startswith("b:\nDeclared now:  b/w-b.json:1:1\n")
+    assert explained.err == (
+        f"a: no spec declares {project}/w-b, and the state does not record it\n"
+    )
+    found = json.loads(cli("plan", *two, "--explain", f"{project}/w-b", "-o", "json").out)
+    assert [document["address"] for document in found] == [f"{project}/w-b"]
+    nowhere = cli("plan", *two, "--explain", f"{project}/w-c")
+    assert (nowhere.code, nowhere.out) == (64, "")
+    assert "did you mean" in nowhere.err

@@ -37,6 +37,10 @@ MOST_MATCHES = 3
 CLOSE = 0.75
 
 
+class UnknownAddressError(UsageError):
+    """What is to be explained is neither declared nor recorded."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainResult:
     """An explanation, the plan for this workload alone, and the guards that it would meet."""
@@ -56,8 +60,8 @@ async def explain_one(
 ) -> ExplainResult:
     """Make the plan for one address and lay out what led to it.
 
-    Raises UsageError for an address that is neither declared nor recorded, UnreachableError,
-    GuardError for another target.
+    Raises UnknownAddressError for an address that is neither declared nor recorded,
+    UnreachableError, GuardError for another target.
     """
     with open_beside_server(
         workspace.settings, connector, say, may_be_missing=True, may_move=True
@@ -91,7 +95,7 @@ async def explain_one(
 def _find_typed(
     text: str, workspace: Workspace, recorded: Sequence[Recorded], target: Target | None
 ) -> Address:
-    """The declared or recorded address that somebody has typed; raises UsageError."""
+    """The declared or recorded address that somebody has typed; raises UnknownAddressError."""
     known = {*(spec.address for spec in workspace.desired), *(row.address for row in recorded)}
     aliases = {**workspace.settings.projects, **workspace.loaded.ids}
     names = TypedNames.of(target or Target(url="", stack=""), aliases, known)
@@ -99,7 +103,7 @@ def _find_typed(
 
 
 def find_address(text: str, known: Collection[Address]) -> Address:
-    """The address that a text means; raises UsageError with those that look like it."""
+    """The address that a text means; raises UnknownAddressError with those that look like it."""
     addresses = {str(address): address for address in known}
     if text in addresses:
         return addresses[text]
@@ -109,7 +113,9 @@ def find_address(text: str, known: Collection[Address]) -> Address:
         if close
         else "give an address as the plan shows it, <projectId>/<name>"
     )
-    raise UsageError(f"no spec declares {text}, and the state does not record it", hint=hint)
+    raise UnknownAddressError(
+        f"no spec declares {text}, and the state does not record it", hint=hint
+    )
 
 
 async def _explain(

@@ -22,6 +22,9 @@ from reconciler.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from reconciler.app.planning.planning import PlanResult
     from reconciler.app.settings import Flags
     from reconciler.cli.output.console import Console
 
@@ -70,6 +73,7 @@ def plan(
     """
     from reconciler.cli.output.ci_reports import BESIDE
     from reconciler.cli.output.console import Console
+    from reconciler.cli.output.html_pages import emit_plan_page
 
     if len(directories) < 2:
         console = Console(output, beside=BESIDE)
@@ -83,13 +87,20 @@ def plan(
             save_to=save_to,
             explain=explain,
             markdown_limit=markdown_limit,
+            show_page=lambda planned, prefix: emit_plan_page(console, planned, prefix),
         )
-    from reconciler.cli.output.several_roots import CombiningConsole, for_each_root
+    from reconciler.app.planning.explaining import UnknownAddressError
+    from reconciler.cli.output.several_roots import (
+        CombiningConsole,
+        for_each_root,
+        need_one_root,
+    )
 
     metrics = MetricsWriter.current()
-    if save_to is not None or explain is not None or metrics.path is not None:
-        metrics.disarm()
-        raise click.UsageError("--save, --explain and --metrics-file are for one DIR")
+    for flag, value in (("--save", save_to), ("--metrics-file", metrics.path)):
+        if value is not None:
+            metrics.disarm()
+            need_one_root(flag)
     several = CombiningConsole(output, beside=BESIDE)
     return for_each_root(
         several,
@@ -102,9 +113,12 @@ def plan(
             flags,
             detailed_exitcode=detailed_exitcode,
             save_to=None,
-            explain=None,
+            explain=explain,
             markdown_limit=markdown_limit // len(directories),
+            show_page=several.keep_plan,
         ),
+        # An address is a workload of one of them, and of no other.
+        unknown=UnknownAddressError,
     )
 
 
@@ -118,6 +132,7 @@ def _plan(
     save_to: Path | None,
     explain: str | None,
     markdown_limit: int,
+    show_page: Callable[[PlanResult, str], None],
 ) -> int:
     import asyncio
 
@@ -152,6 +167,7 @@ def _plan(
     metrics.plan = planned.plan
     state = state_name(workspace.settings.state)
     show_plan(console, planned, workspace.prefix, state=state)
+    show_page(planned, workspace.prefix)
     if save_to is not None and planned.refusals:
         # Nobody could apply it.
         console.warn(f"not saved to {save_to}: an apply of this plan would be refused")

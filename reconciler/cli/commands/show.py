@@ -29,6 +29,7 @@ def show(file: Path, *, flags: Flags, markdown_limit: int, output: OutputOptions
     from reconciler.app.planning.saved_plans import find_refusals, load_plan
     from reconciler.cli.output.ci_reports import BESIDE, CiReports
     from reconciler.cli.output.console import Console
+    from reconciler.cli.output.html_pages import emit_plan_page
     from reconciler.cli.output.plan_output import show_plan
 
     console = Console(output, beside=BESIDE)
@@ -37,6 +38,7 @@ def show(file: Path, *, flags: Flags, markdown_limit: int, output: OutputOptions
     planned = PlanResult(plan=approval.plan, refusals=refusals, recorded=(), tenant_id=None)
     # Without specs at hand, files have the names that they had when the plan was saved.
     show_plan(console, planned, "", created_at)
+    emit_plan_page(console, planned, "", created_at)
     reports = CiReports(
         console=console, doing="plan", stack=approval.plan.target.stack, limit=markdown_limit
     )

@@ -1,4 +1,4 @@
-"""A plan in the formats that were asked for, whether it was just made or saved before."""
+"""A plan as text and as JSON, whether it was just made or saved before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from reconciler.app.planning.planning import PlanResult
 from reconciler.cli.output.console import Console
-from reconciler.cli.output.html_pages import emit_plan_page
 from reconciler.core.states.places import FilePlace, StatePlace
 from reconciler.report.machine.documents import plan_document, to_text
 
@@ -36,6 +35,5 @@ def show_plan(
     created_at = created_at or now
     console.emit("json", lambda: to_text(plan_document(planned.plan, created_at)))
     console.emit("text", lambda: console.text(prefix, now=now, state=state).plan(planned.plan))
-    emit_plan_page(console, planned, prefix, created_at)
     if planned.refusals:
         console.warn(console.text(err=True).refusals(planned.refusals))

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from reconciler.app.planning.planning import PlanResult
+from reconciler.app.planning.workspace import InvalidSpecsError
+from reconciler.app.refused import GuardError
 from reconciler.cli.invocation import current_commands, remember_commands
 from reconciler.cli.options import OutputOptions
 from reconciler.cli.output.console import ESCAPES, Console, explain
 from reconciler.errors import ReconcilerError
+from reconciler.report.html import plan_content
+from reconciler.report.html.pages import PageContent
+from reconciler.report.html.several import FolderPart, failure_content, folder_part, plans_page
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
@@ -25,8 +32,7 @@ class CombiningConsole(Console):
 
     def __init__(self, options: OutputOptions, *, beside: Collection[str]) -> None:
         super().__init__(options, beside=beside)
-        if self.wants("html"):
-            raise click.UsageError("-o html is for one DIR")
+        self._parts: list[FolderPart] = []
         self._kept: defaultdict[str, list[tuple[Path, str]]] = defaultdict(list)
         self.folder = Path()
         """The folder whose results come next."""
@@ -38,8 +44,35 @@ class CombiningConsole(Console):
             result = current_commands().completed(render(), ESCAPES.get(name, str))
             self._kept[name].append((self.folder, result))
 
+    def keep_plan(self, planned: PlanResult, prefix: str) -> None:
+        """Keep what a page says of a plan, if anybody wants one."""
+        self._keep_part(
+            lambda: plan_content(
+                planned.plan, planned.refusals, prefix=prefix, differences=planned.differences
+            )
+        )
+
+    def keep_failure(self, error: ReconcilerError) -> None:
+        """Keep why there is no plan, for the page: nobody must miss a folder there."""
+        match error:
+            case InvalidSpecsError(diagnostics=diagnostics, prefix=prefix):
+                about: dict[str, Any] = {"diagnostics": diagnostics, "prefix": prefix}
+            case GuardError(refusals=refusals):
+                about = {"refusals": refusals}
+            case _:
+                about = {}
+        self._keep_part(lambda: failure_content(error, **about))
+
+    def _keep_part(self, content: Callable[[], PageContent]) -> None:
+        if self.wants("html"):
+            number, completed = len(self._parts) + 1, current_commands().completed
+            self._parts.append(folder_part(number, str(self.folder), content(), completed))
+
     def show_all(self) -> None:
         """Give the results of all folders to every output of their format."""
+        if self._parts:
+            moment = datetime.now(UTC).isoformat(timespec="seconds")
+            super().emit("html", lambda: plans_page(self._parts, moment))
         for name, results in self._kept.items():
             super().emit(name, partial(_combine, name, results))
 
@@ -49,30 +82,45 @@ def for_each_root(
     folders: Sequence[Path],
     flags: Flags,
     run: Callable[[Path], int],
+    *,
+    unknown: type[ReconcilerError],
 ) -> int:
     """Run a command for each folder, show one report, and return the highest exit code.
 
-    What ends the command for one folder does not end it for the others. Raises click's usage
-    error for what only one repository can have.
+    What ends the command for one folder does not end it for the others. `unknown` is raised where
+    a folder has nothing of what was asked for, and ends the command if none of them has. Raises
+    click's usage error for what only one repository can have.
     """
     for name in ("state", "config", "stack"):
         if getattr(flags, name) is not None:
-            raise click.UsageError(f"{flags.origins[name]} is for one DIR, and several are given")
-    codes = []
+            need_one_root(flags.origins[name])
+    codes, strangers = list[int](), dict[Path, ReconcilerError]()
     for folder in folders:
         console.folder = folder
         remember_commands(flags, [folder])
         try:
             codes.append(run(folder))
+        except unknown as error:
+            strangers[folder] = error
         except ReconcilerError as error:
             error.complete_commands(current_commands().completed)
             console.warn(f"{folder}:")
             explain(error)
+            console.keep_failure(error)
             codes.append(error.exit_code)
+    if not codes:
+        raise next(iter(strangers.values()))
+    for folder, stranger in strangers.items():
+        console.note(f"{folder}: {stranger.message}")
     # The commands in the results are complete.
     remember_commands(flags, ())
     console.show_all()
     return max(codes)
+
+
+def need_one_root(option: str) -> NoReturn:
+    """Raise click's usage error for an option of which each repository needs its own."""
+    raise click.UsageError(f"{option} is for one DIR: run one command for each of them")
 
 
 def _combine(name: str, results: Sequence[tuple[Path, str]]) -> str:

@@ -54,13 +54,15 @@ class Section:
         )
 
 
-def verdict(mood: PageMood, *, title: str, sentence: str, why: Sequence[str]) -> Html:
+def verdict(
+    mood: PageMood, *, title: str, sentence: str, why: Sequence[str], level: str = "h1"
+) -> Html:
     """The top of a page: what it comes to, and the reasons where it is not plainly good."""
     sign = tag("span", mood.sign, class_="sign", aria_hidden="true")
     reasons = tag("ul", *(tag("li", reason) for reason in why)) if why else None
     return tag(
         "header",
-        tag("h1", sign, title),
+        tag(level, sign, title),
         tag("p", sentence, class_="sentence"),
         reasons,
         class_=f"verdict {mood.value}",

@@ -6,7 +6,7 @@ are listed here: none of them runs a script, loads a resource or leads out of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
 
@@ -71,6 +71,11 @@ def tag(name: str, /, *children: Child, **attributes: Value) -> Html:
 def fragment(*children: Child) -> Html:
     """Several pieces in a row."""
     return Html("".join(_render(child) for child in children if child is not None))
+
+
+def complete(piece: Html, completed: Callable[[str, Callable[[str], str]], str]) -> Html:
+    """The same piece, whose commands name what they are about; what is added to them is escaped."""
+    return Html(completed(piece.markup, escape))
 
 
 def lines(children: Iterable[Child]) -> Html:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler import __version__
@@ -46,6 +47,31 @@ from reconciler.report.text.formatting import at_work, number_of
 from reconciler.report.text.text import Text
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageContent:
+    """What a page says: its verdict with the reasons, what it is about, and its parts."""
+
+    mood: PageMood
+    title: str
+    sentence: str
+    why: Sequence[str]
+    about: Html
+    sections: Sequence[Section]
+
+    def verdict(self, level: str = "h1") -> Html:
+        """What it comes to, as a heading of that level."""
+        return verdict(
+            self.mood, title=self.title, sentence=self.sentence, why=self.why, level=level
+        )
+
+    def page(self, moment: str) -> str:
+        """All of it as a page of its own."""
+        # The verdict and what it is about come before the links: most readers need no more.
+        parts = (section.render() for section in self.sections)
+        main = tag("main", lines([self.verdict(), self.about, contents(self.sections), *parts]))
+        return document(self.title, main, footer(moment))
+
+
 def plan_page(
     plan: Plan,
     refusals: Sequence[Refusal] = (),
@@ -55,6 +81,18 @@ def plan_page(
     differences: Sequence[EntryDifference] = (),
 ) -> str:
     """A plan as a page of its own; `prefix` leads from here to the files of its specs."""
+    content = plan_content(plan, refusals, prefix=prefix, differences=differences)
+    return content.page(created_at.isoformat(timespec="seconds"))
+
+
+def plan_content(
+    plan: Plan,
+    refusals: Sequence[Refusal] = (),
+    *,
+    prefix: str = "",
+    differences: Sequence[EntryDifference] = (),
+) -> PageContent:
+    """What a page says of a plan; `prefix` leads from here to the files of its specs."""
     # One budget for the whole page, spent in the order of its sections: changes come first.
     budget = LineBudget()
     sections = [
@@ -78,10 +116,14 @@ def plan_page(
         state = "refused"
     elif concerns:
         state = "needs attention"
-    title = f"Plan: {state}"
-    top = verdict(mood, title=title, sentence=Text().verdict(plan), why=reasons)
-    moment = created_at.isoformat(timespec="seconds")
-    return _page(title, top, plan_facts(plan), sections, moment)
+    return PageContent(
+        mood=mood,
+        title=f"Plan: {state}",
+        sentence=Text().verdict(plan),
+        why=reasons,
+        about=plan_facts(plan),
+        sections=sections,
+    )
 
 
 def apply_page(
@@ -123,12 +165,16 @@ def apply_page(
     mood = PageMood.BAD if failed else PageMood.ATTENTION if remarks else PageMood.GOOD
     unfinished = finished.stopped_by or finished.summary.in_doubt or finished.summary.skipped
     state = "failed in part" if failed else "not finished" if unfinished else "done"
-    title = f"Apply: {state}"
-    sentence = Text().applied(finished.summary, finished.took)
-    top = verdict(mood, title=title, sentence=sentence, why=reasons)
     began = (("Run", tag("code", finished.run)), ("Began", timeline.started or finished.at))
-    about = lines([facts(began), plan_facts(plan)])
-    return _page(title, top, about, sections, finished.at)
+    content = PageContent(
+        mood=mood,
+        title=f"Apply: {state}",
+        sentence=Text().applied(finished.summary, finished.took),
+        why=reasons,
+        about=lines([facts(began), plan_facts(plan)]),
+        sections=sections,
+    )
+    return content.page(finished.at)
 
 
 def _mended(timeline: Timeline) -> set[Address]:
@@ -181,8 +227,6 @@ def _apply_remarks(finished: RunFinished, losses: UnsavedRecords) -> Iterator[st
         yield "The history of this run is not complete."
 
 
-def _page(title: str, top: Html, about: Html, sections: Sequence[Section], moment: str) -> str:
-    footer = tag("footer", tag("p", f"reconciler {__version__}, {moment}"))
-    # The verdict and what it is about come before the links: most readers need no more.
-    main = tag("main", lines([top, about, contents(sections), *(s.render() for s in sections)]))
-    return document(title, main, footer)
+def footer(moment: str) -> Html:
+    """What has made a page, and when."""
+    return tag("footer", tag("p", f"reconciler {__version__}, {moment}"))
