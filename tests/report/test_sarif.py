@@ -9,17 +9,20 @@ from hypothesis import given
 from jsonschema import Draft7Validator
 
 from reconciler import __version__
-from reconciler.core.diagnostics import Diagnostic
+from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.report.machine.documents import to_text
 from reconciler.report.machine.fingerprints import fingerprints
-from reconciler.report.machine.sarif import SCHEMA, sarif_document
+from reconciler.report.machine.sarif import SCHEMA, Rule, sarif_document
 from tests.report.diagnostics import BARE, UNKNOWN, reports
 
 PUBLISHED = json.loads(
     (Path(__file__).parent / "published" / "sarif-schema-2.1.0.json").read_bytes()
 )
 VALIDATOR = Draft7Validator(PUBLISHED, format_checker=Draft7Validator.FORMAT_CHECKER)
-MEANINGS = {"unknown-field": "a field that does not exist", "nested-config": "it is not read"}
+RULES = {
+    "unknown-field": Rule(meaning="a field that does not exist"),
+    "nested-config": Rule(meaning="it is not read", severity=Severity.WARNING, suppressible=True),
+}
 
 
 def problems(log: dict[str, Any]) -> list[str]:
@@ -29,7 +32,7 @@ def problems(log: dict[str, Any]) -> list[str]:
 
 def test_the_log() -> None:
     """Rules, findings, places and fingerprints stand where SARIF wants them."""
-    log = sarif_document([UNKNOWN, BARE], MEANINGS)
+    log = sarif_document([UNKNOWN, BARE], RULES)
     assert problems(log) == []
     [run] = log["runs"]
     names = fingerprints([UNKNOWN, BARE])
@@ -37,8 +40,31 @@ def test_the_log() -> None:
         "name": "reconciler",
         "version": __version__,
         "rules": [
-            {"id": "nested-config", "shortDescription": {"text": "It is not read."}},
-            {"id": "unknown-field", "shortDescription": {"text": "A field that does not exist."}},
+            {
+                "id": "nested-config",
+                "shortDescription": {"text": "It is not read."},
+                "help": {
+                    "text": "It is not read. A warning is shown, and keeps nothing from being "
+                    "applied. A file can suppress it, with a reason.",
+                    "markdown": "It is not read. A warning is shown, and keeps nothing from being "
+                    "applied.\n\nA file can suppress it, with a reason:\n\n```yaml\n"
+                    "# reconciler:ignore nested-config -- REASON\n```\n\n"
+                    "`docs/diagnostics.md` has an example, under `nested-config`.",
+                },
+                "defaultConfiguration": {"level": "warning"},
+            },
+            {
+                "id": "unknown-field",
+                "shortDescription": {"text": "A field that does not exist."},
+                "help": {
+                    "text": "A field that does not exist. An error keeps plan and apply from "
+                    "sending anything. It cannot be suppressed.",
+                    "markdown": "A field that does not exist. An error keeps plan and apply from "
+                    "sending anything.\n\nIt cannot be suppressed.\n\n"
+                    "`docs/diagnostics.md` has an example, under `unknown-field`.",
+                },
+                "defaultConfiguration": {"level": "error"},
+            },
         ],
     }
     assert run["results"] == [
@@ -85,14 +111,14 @@ def test_the_log() -> None:
 
 def test_nothing_found() -> None:
     """A log without results is one, too: it tells a server that everything is repaired."""
-    log = sarif_document([], MEANINGS)
+    log = sarif_document([], RULES)
     assert (log["$schema"], log["version"]) == (SCHEMA, "2.1.0")
     assert (log["runs"][0]["results"], problems(log)) == ([], [])
 
 
 def test_the_published_schema_is_strict() -> None:
     """It notices a log that lacks something, so that the test above means something."""
-    log = sarif_document([UNKNOWN], MEANINGS)
+    log = sarif_document([UNKNOWN], RULES)
     del log["runs"][0]["results"][0]["message"]
     assert problems(log) == ["'message' is a required property"]
 

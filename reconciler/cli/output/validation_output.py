@@ -15,7 +15,7 @@ from reconciler.report.machine.documents import diagnostics_document, to_text
 from reconciler.report.machine.github import annotations_text
 from reconciler.report.machine.gitlab import code_quality_document
 from reconciler.report.machine.junit import junit_text
-from reconciler.report.machine.sarif import sarif_document
+from reconciler.report.machine.sarif import Rule, sarif_document
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.diagnostics_text import DiagnosticsText
 from reconciler.specs.loaded import Loaded, display_name
@@ -78,13 +78,16 @@ class ValidationOutput:
         console, prefix = self._console, prefix_in_checkout(root, loaded.prefix)
         named = _name_files(diagnostics, prefix)
         verdict = DiagnosticsText(ColorWriter()).verdict(named, len(loaded.desired), loaded.files)
-        meanings = {name: code.meaning for name, code in CODES.items()}
+        rules = {
+            name: Rule(meaning=code.meaning, severity=code.severity, suppressible=code.suppressible)
+            for name, code in CODES.items()
+        }
         # JUnit names the valid files as well: one without a test would look as if it was not read.
         files = {display_name(spec.source.file, prefix) for spec in loaded.desired}
         console.emit("github", lambda: annotations_text(named, verdict))
         console.emit("gitlab", lambda: to_text(code_quality_document(named)))
         console.emit("junit", lambda: junit_text(named, files, Severity(fail_on)))
-        console.emit("sarif", lambda: to_text(sarif_document(named, meanings)))
+        console.emit("sarif", lambda: to_text(sarif_document(named, rules)))
 
 
 def unresolved_note(names: Sequence[str]) -> str:
