@@ -1,4 +1,4 @@
-"""What `validate` remembers: that a repository was valid, and nothing that stands in it."""
+"""What `validate` remembers: its verdict on each file, and no value that stands in one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import json
 import shutil
 import stat
 import tempfile
+from base64 import b85decode
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,13 @@ from hypothesis import strategies as st
 import reconciler
 from reconciler.app.planning import validation_cache as checking
 from reconciler.cli.main import run
-from reconciler.specs import loading
+from reconciler.specs import repository, validating
+from reconciler.specs.config import config_file, load_config
+from reconciler.specs.discovery.files import SourceFile
+from reconciler.specs.judging import CandidateSpec, SpecComposer
+from reconciler.specs.loading import load_specs
+from reconciler.specs.source.documents import Reading
+from reconciler.specs.validating import validate_specs
 from tests.cli.conftest import Cli
 
 SECRET = "hunter-two"
@@ -44,8 +52,13 @@ VALID = {
     "team/m/job.yaml": JOB,
 }
 NAMES = st.sampled_from(
-    [*VALID, "team/_defaults.yaml", "team/.reconcilerignore", "d.yaml", "_default.yml", "team/m/x"]
+    [
+        *VALID,
+        *("team/_defaults.yaml", "team/.reconcilerignore", "d.yaml", "_default.yml", "team/m/x"),
+        "_patches.yaml",
+    ]
 )
+COMMENT = "# reconciler:ignore unknown-priority -- ours\n"
 TEXTS = st.sampled_from(
     [
         *(spec("a"), spec("b"), spec("d"), spec("a", "1"), spec("a", '"2"'), JOB, "", "a: 1\n"),
@@ -57,6 +70,14 @@ TEXTS = st.sampled_from(
         ),
         *("policies: []\n", "limits: {gpus: 1}\n", "projects: {x: '1'}\n", '{"required": ["x"]}'),
         *('metadata: {name: c, projectId: "1"}\nmanifestFile: m/x\n', "projectz: 1\n"),
+        *(COMMENT, COMMENT + spec("b"), COMMENT + "metadata: {priority: urgent}\n"),
+        *(spec("a", '"1", priority: urgent'), f"{spec('e')}---\n{spec('f')}---\n{spec('a')}"),
+        *(spec("g").replace(" v1", " batch/v1"), spec("g").replace("kind: Pod", "kind: Pod, x: 1")),
+        "match: {name: a}\nset: {/metadata/priority: urgent}\n",
+        "match: {name: '*'}\npatch: {metadata: {priority: high}, lifecycle: {wave: 1}}\n",
+        "suppressions: [{codes: [unknown-priority], files: ['*.yaml'], reason: ours}]\n",
+        "policies: [policies/*.json]\nlimits: {gpus: 0}\n",
+        '{"properties": {"metadata": {"required": ["priority"]}}, "x-severity": "warning"}',
     ]
 )
 # A text to write, None to remove, or the name of another file to link to.
@@ -68,7 +89,15 @@ CHANGES = st.lists(
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(loading, "WORTH_A_DIGEST", 1)
+    monkeypatch.setattr(validating, "WORTH_REMEMBERING", 1)
+
+
+def validate_in_all_formats(folder: Path, *arguments: object) -> tuple[object, ...]:
+    """Run `validate` for every reader at once, and say how it ended and what each has got."""
+    outputs = {name: folder / name for name in ("json", "github", "sarif", "junit", "gitlab")}
+    asked = [f"--output={name}={path}" for name, path in outputs.items()]
+    result = validate(*arguments, "--output=text", *asked)
+    return (*result, *(path.read_text() for path in outputs.values() if path.exists()))
 
 
 def validate(*arguments: object) -> tuple[int, str, str]:
@@ -110,32 +139,91 @@ def test_a_memory_never_changes_a_result(
     changes: list[tuple[str, str | None]], paths: tuple[str, ...]
 ) -> None:
     """After any change, and once more without any, the answer is that of a run without memory."""
-    folder = tempfile.mkdtemp()
-    root = write_valid(Path(folder))
+    folder = Path(tempfile.mkdtemp())
+    root = write_valid(folder / "w")
     try:
         for name, what in [("a.yaml", "original"), *changes]:
             change(root, name, what)
             asked = [root / path for path in paths if (root / path).exists()]
-            expected = validate(*asked, "--no-cache")
-            assert [validate(*asked) for _ in range(2)] == [expected, expected]
+            expected = validate_in_all_formats(folder, *asked, "--no-cache")
+            again = [validate_in_all_formats(folder, *asked) for _ in range(2)]
+            assert again == [expected, expected]
     finally:
         shutil.rmtree(folder)
 
 
-def test_nothing_is_read_twice_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second run of a valid repository checks nothing at all; --no-cache does."""
+@settings(deadline=None, max_examples=settings().max_examples // 3)
+@given(changes=CHANGES)
+def test_without_keeping_any_spec_the_same_is_found(
+    changes: list[tuple[str, str | None]],
+) -> None:
+    """`validate` finds in every tree what `plan` finds, in one process as in two."""
+    folder = tempfile.mkdtemp()
+    root = write_valid(Path(folder))
+    try:
+        for name, what in changes:
+            change(root, name, what)
+        config = load_config(config_file(root), root=root)
+        loaded = load_specs([root], root=root, config=config)
+        for least in (1, 1000):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(validating, "WORTH_A_PROCESS", least)
+                checked = validate_specs([root], root=root, config=config)
+            assert (checked.diagnostics, checked.sources, checked.names, checked.rules) == (
+                loaded.diagnostics,
+                loaded.sources,
+                loaded.names,
+                loaded.rules,
+            )
+            assert sorted(checked.workloads) == sorted(loaded.workloads)
+            assert checked.own_files == loaded.own_files
+            for key in loaded.own_files:
+                assert checked.files_of(key) == loaded.files_of(key)
+    finally:
+        shutil.rmtree(folder)
+
+
+def judged_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are parsed and checked from now on."""
+    judged: list[str] = []
+
+    class Counting(SpecComposer):
+        def compose(self, file: SourceFile, reading: Reading) -> Iterator[CandidateSpec]:
+            judged.append(file.name)
+            return super().compose(file, reading)
+
+    monkeypatch.setattr(repository, "SpecComposer", Counting)
+    return judged
+
+
+@pytest.mark.parametrize("output", ["text", "json", "github", "sarif", "junit", "gitlab"])
+def test_only_what_has_changed_is_read(
+    output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One changed file, a warning, an error: everything else is remembered; --no-cache is not."""
     root = write_valid(tmp_path / "w")
-    first = validate(root)
-    assert first == (0, "3 workloads in 3 files: valid.\n", "")
+    judged = judged_files(monkeypatch)
 
-    def fail(*_: object, **__: object) -> None:
-        raise AssertionError
+    def run_and_count(*arguments: str) -> list[str]:
+        judged.clear()
+        validate(root, "-o", output, *arguments)
+        return sorted(judged)
 
-    monkeypatch.setattr(loading, "load_specs", fail)
-    assert validate(root) == first
-    assert validate(root, "-o", "json") == (0, "[]\n", "")
-    assert validate(root, "--no-cache")[0] == 1
-    assert validate(root, "-o", "junit")[0] == 1
+    everything = ["a.yaml", "team/b.yaml", "team/c.yaml", "team/m/job.yaml"]
+    assert run_and_count() == everything
+    assert run_and_count() == []
+    assert run_and_count("--no-cache") == everything
+    change(root, "a.yaml", spec("a", '"1", priority: urgent'))
+    assert [run_and_count(), run_and_count()] == [["a.yaml"], []]
+    change(root, "team/b.yaml", spec("b").replace("Pod", "Pot"))
+    assert [run_and_count(), run_and_count()] == [["team/b.yaml"], []]
+    change(root, "team/m/job.yaml", JOB.replace("a:1", "a:2"))
+    assert [run_and_count(), run_and_count()] == [["team/c.yaml", "team/m/job.yaml"], []]
+    change(root, "team/_defaults.yaml", "lifecycle: {wave: 1}\n")
+    below = [name for name in everything if name.startswith("team/")]
+    assert [run_and_count(), run_and_count()] == [below, []]
+    change(root, "_defaults.yaml", "metadata: {priority: high}\n")
+    assert [run_and_count(), run_and_count()] == [everything, []]
 
 
 def test_another_version_does_not_believe_it(
@@ -158,19 +246,30 @@ def test_every_file_of_the_program_decides() -> None:
     assert modules <= {path for path, _, _ in checking.program_files()}
 
 
-def test_only_a_digest_is_kept(tmp_path: Path) -> None:
-    """For its owner alone: no name, no value, nothing that a spec holds."""
-    validate(write_valid(tmp_path / "w"))
+def test_no_value_is_kept(tmp_path: Path) -> None:
+    """For its owner alone: addresses and kinds, and of a finding that quotes a value nothing."""
+    root = write_valid(tmp_path / "w")
+    change(root, "a.yaml", spec("a", f'"1", priority: {SECRET}'))
+    change(root, "team/b.yaml", spec("b").replace("image:", "imagePullPolicy:"))
+    said = validate(root)
+    assert said[1].count(SECRET) == 2, said
+    assert validate(root) == said
     (known,) = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
-    content = json.loads(known.read_text())
-    assert content.keys() == {"digest", "workloads", "files", "unresolved"}
-    assert [content[key] for key in ("workloads", "files", "unresolved")] == [3, 3, 0]
-    assert len(bytes.fromhex(content["digest"])) == 32
     assert stat.S_IMODE(known.stat().st_mode) == 0o600
-    assert SECRET not in known.read_text()
+    kept = json.loads(known.read_text())
+    assert kept.keys() == {"environment", "files"}
+    assert sorted(kept["files"]) == ["a.yaml", "team/b.yaml", "team/c.yaml", "team/m/job.yaml"]
+    key, plain, sealed, references = kept["files"]["a.yaml"]
+    assert len(bytes.fromhex(key)) == 32
+    facts = [0, 1, 1, "1", "a", True, "", "Pod", "a", 0, [], [], [], [], 0.0, True]
+    assert plain == [[facts], False]
+    assert references == []
+    opened = [SECRET, SECRET.encode().hex(), "priority", "urgent"]
+    assert [text for text in opened if text in known.read_text()] == []
+    assert [text for text in opened if text.encode() in b85decode(sealed)] == []
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"digest": 1}', "\udcff"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"environment": 1}', "\udcff"])
 def test_a_damaged_memory_is_none(text: str, tmp_path: Path) -> None:
     """It is replaced by what is true."""
     root = write_valid(tmp_path / "w")

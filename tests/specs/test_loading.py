@@ -19,7 +19,7 @@ from reconciler.core.model import (
     Desired,
 )
 from reconciler.errors import Where
-from reconciler.specs.loaded import display_name
+from reconciler.specs.checked import display_name
 from tests.support.specs import SPEC, encoded, load, pointed_at, spec, told
 
 LLM = Address(project="4501", name="llm")

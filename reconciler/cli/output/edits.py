@@ -18,7 +18,7 @@ from reconciler.report.machine.documents import to_text
 from reconciler.report.text.adoption import proposal_document, proposal_text
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.formatting import number_of
-from reconciler.specs.loaded import display_name
+from reconciler.specs.checked import display_name
 
 
 def asker(

@@ -18,7 +18,7 @@ from reconciler.report.machine.junit import junit_text
 from reconciler.report.machine.sarif import Rule, sarif_document
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.diagnostics_text import DiagnosticsText
-from reconciler.specs.loaded import Loaded, display_name
+from reconciler.specs.checked import CheckedSpecs, display_name
 from reconciler.specs.rules.codes import CODES
 
 
@@ -31,7 +31,7 @@ class ValidationOutput:
         self.is_plain = all(output.format in ("text", "json") for output in console.outputs)
         """Whether only formats were asked for whose reader opens files from here."""
 
-    def note_hidden(self, whole: Loaded, part: Loaded, reason: str) -> None:
+    def note_hidden(self, whole: CheckedSpecs, part: CheckedSpecs, reason: str) -> None:
         """Say how many diagnostics are left out."""
         hidden = len(whole.diagnostics) - len(part.diagnostics)
         if hidden:
@@ -43,14 +43,16 @@ class ValidationOutput:
         if names:
             self._console.note(unresolved_note(names))
 
-    def show(self, loaded: Loaded, root: Path, *, max_errors: int | None, fail_on: str) -> None:
+    def show(
+        self, loaded: CheckedSpecs, root: Path, *, max_errors: int | None, fail_on: str
+    ) -> None:
         """Show the diagnostics in every format, at most so many errors."""
         diagnostics = loaded.diagnostics
         errors = [at for at, d in enumerate(diagnostics) if d.severity is Severity.ERROR]
         if max_errors is not None and len(errors) > max_errors:
             diagnostics = diagnostics[: errors[max_errors - 1] + 1]
         named = _name_files(diagnostics, loaded.prefix)
-        self.show_plain(named, len(loaded.desired), loaded.files)
+        self.show_plain(named, len(loaded.workloads), loaded.files)
         if not self.is_plain:
             self._show_in_checkout(loaded, diagnostics, root, fail_on)
         hidden = len(loaded.diagnostics) - len(diagnostics)
@@ -72,18 +74,19 @@ class ValidationOutput:
         )
 
     def _show_in_checkout(
-        self, loaded: Loaded, diagnostics: Sequence[Diagnostic], root: Path, fail_on: str
+        self, loaded: CheckedSpecs, diagnostics: Sequence[Diagnostic], root: Path, fail_on: str
     ) -> None:
         """The formats of CI servers, which know files by their path in the checkout."""
         console, prefix = self._console, prefix_in_checkout(root, loaded.prefix)
         named = _name_files(diagnostics, prefix)
-        verdict = DiagnosticsText(ColorWriter()).verdict(named, len(loaded.desired), loaded.files)
+        verdict = DiagnosticsText(ColorWriter()).verdict(named, len(loaded.workloads), loaded.files)
         rules = {
             name: Rule(meaning=code.meaning, severity=code.severity, suppressible=code.suppressible)
             for name, code in CODES.items()
         }
         # JUnit names the valid files as well: one without a test would look as if it was not read.
-        files = {display_name(spec.source.file, prefix) for spec in loaded.desired}
+        own_files = loaded.own_files
+        files = {display_name(own_files[key], prefix) for key in loaded.workloads}
         console.emit("github", lambda: annotations_text(named, verdict))
         console.emit("gitlab", lambda: to_text(code_quality_document(named)))
         console.emit("junit", lambda: junit_text(named, files, Severity(fail_on)))

@@ -31,13 +31,19 @@ class Patches:
             self._patches += self._read(file, sources)
         self._unused.update(range(len(self._patches)))
 
+    def __len__(self) -> int:
+        return len(self._patches)
+
+    def __getitem__(self, number: int) -> Patch:
+        return self._patches[number]
+
     def lay_over(
         self, spec: ComposedSpec, address: Address | None, diagnostics: list[Diagnostic]
     ) -> ComposedSpec:
         """Apply to a spec what matches it as it is without any patch."""
+        if not self._patches:
+            return spec
         numbers = [n for n, patch in enumerate(self._patches) if _matches(patch, spec, address)]
-        self._unused.difference_update(numbers)
-        self._compare(numbers)
         applied = [self._patches[number] for number in numbers]
         value = spec.value
         for patch in applied:
@@ -57,6 +63,15 @@ class Patches:
                     )
                 )
         return spec._replace(value=value, patches=tuple(applied)) if applied else spec
+
+    def numbers_of(self, applied: Sequence[Patch]) -> tuple[int, ...]:
+        """Which of them were applied to a spec."""
+        return tuple(n for n, patch in enumerate(self._patches) if any(patch is a for a in applied))
+
+    def note_use(self, numbers: Sequence[int]) -> None:
+        """Take note of what one spec matches; patches that write the same are warned of."""
+        self._unused.difference_update(numbers)
+        self._compare(numbers)
 
     def unused(self) -> Iterator[Diagnostic]:
         """Those that match no spec; only told where every spec could be read."""

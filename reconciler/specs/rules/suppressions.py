@@ -8,7 +8,7 @@ In YAML that is a comment line of its own, which speaks for its whole file:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -40,18 +40,18 @@ class Suppression(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Suppressions:
-    """All suppressions of a run, and which of them were of use."""
+    """What covers diagnostics: the suppressions of the configuration, and those read so far."""
 
     configured: Sequence[Suppression] = ()
-    _written: dict[str, list[Suppression]] = field(default_factory=dict)
+    _written: dict[str, Sequence[Suppression]] = field(default_factory=dict)
     # By file and name: a comment speaks for its whole file, so those of one name work together.
-    _effective: dict[str, set[str]] = field(default_factory=dict)
+    _effective: dict[str, frozenset[str]] = field(default_factory=dict)
     _used: set[tuple[Where | str, str]] = field(default_factory=set)
 
-    def read(self, source: SourceText) -> None:
+    def read(self, source: SourceText) -> Sequence[Suppression]:
         """Take note of what the comments of a file suppress."""
-        if source.file in self._written:
-            return
+        if (known := self._written.get(source.file)) is not None:
+            return known
         suppressions: list[Suppression] = []
         # JSON has no comments, and a text in base64 no lines that anybody sees. Most files hold no
         # such comment: looking for its text alone is much faster than the pattern.
@@ -67,14 +67,20 @@ class Suppressions:
                     where=source.where(match.end() - len(written.lstrip()), match.end()),
                 )
             )
-        self._written[source.file] = suppressions
-        self._effective[source.file] = set().union(*map(_effective_names, suppressions))
+        # Nearly all files have none: a list and a set for each would weigh more than what is kept.
+        self._written[source.file] = suppressions or ()
+        if suppressions:
+            names = map(_effective_names, suppressions)
+            self._effective[source.file] = frozenset().union(*names)
+        return self._written[source.file]
 
     def cover(self, source: SourceText, code: str, rule: str = "") -> bool:
         """Whether a diagnostic in a file is suppressed, which makes that suppression a used one."""
         names = {code, f"{code}:{rule}"} if rule else {code}
         used: set[tuple[Where | str, str]] = set()
-        used.update((source.file, name) for name in names & self._effective.get(source.file, set()))
+        used.update(
+            (source.file, name) for name in names.intersection(self._effective.get(source.file, ()))
+        )
         for suppression in self.configured:
             effective = names & _effective_names(suppression)
             if effective and selects(suppression.files, source.file):
@@ -82,33 +88,38 @@ class Suppressions:
         self._used |= used
         return bool(used)
 
-    def diagnostics(self) -> Iterator[Diagnostic]:
-        """Yield what is wrong with the suppressions themselves."""
-        for suppression in self._all():
-            if not suppression.codes:
-                yield _bad(suppression, "it names no code", f"# {MARK} CODE -- REASON")
-            elif not suppression.reason:
-                codes = quote(", ".join(suppression.codes))
-                yield _bad(suppression, "it gives no reason", f"# {MARK} {codes} -- REASON")
-            for code in suppression.codes:
-                if problem := _problem(code):
-                    suppressible = (name for name, entry in CODES.items() if entry.suppressible)
-                    yield _bad(suppression, problem, did_you_mean(code, suppressible))
+    def take_used(self) -> frozenset[tuple[Where | str, str]]:
+        """The suppressions that covered something since this was asked the last time."""
+        used = frozenset(self._used)
+        self._used.clear()
+        return used
 
-    def unused(self) -> Iterator[Diagnostic]:
-        """Yield the suppressions without use; for a run in which everything could be checked."""
-        for suppression in self._all():
-            for code in suppression.codes:
-                place = suppression.where if suppression.files else suppression.where.file
-                if not _problem(code) and (place, code) not in self._used:
-                    message = f"there is nothing for '{code}' to suppress"
-                    where = suppression.where
-                    yield make_diagnostic("unused-suppression", message, where, hint="remove it")
 
-    def _all(self) -> Iterator[Suppression]:
-        yield from self.configured
-        for written in self._written.values():
-            yield from written
+def bad_suppressions(suppressions: Iterable[Suppression]) -> Iterator[Diagnostic]:
+    """Yield what is wrong with the suppressions themselves."""
+    for suppression in suppressions:
+        if not suppression.codes:
+            yield _bad(suppression, "it names no code", f"# {MARK} CODE -- REASON")
+        elif not suppression.reason:
+            codes = quote(", ".join(suppression.codes))
+            yield _bad(suppression, "it gives no reason", f"# {MARK} {codes} -- REASON")
+        for code in suppression.codes:
+            if problem := _problem(code):
+                suppressible = (name for name, entry in CODES.items() if entry.suppressible)
+                yield _bad(suppression, problem, did_you_mean(code, suppressible))
+
+
+def unused_suppressions(
+    suppressions: Iterable[Suppression], used: Collection[tuple[Where | str, str]]
+) -> Iterator[Diagnostic]:
+    """Yield the suppressions without use; for a run in which everything could be checked."""
+    for suppression in suppressions:
+        for code in suppression.codes:
+            place = suppression.where if suppression.files else suppression.where.file
+            if not _problem(code) and (place, code) not in used:
+                message = f"there is nothing for '{code}' to suppress"
+                where = suppression.where
+                yield make_diagnostic("unused-suppression", message, where, hint="remove it")
 
 
 def _effective_names(suppression: Suppression) -> set[str]:

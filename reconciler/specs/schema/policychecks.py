@@ -15,7 +15,7 @@ from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.rules.tree_diagnostics import diagnostic_at
 from reconciler.specs.schema.policies import Policy
-from reconciler.specs.schema.policyprocess import PolicyCase, judge_policies
+from reconciler.specs.schema.policyprocess import CaseKey, PolicyCase, judge_policies
 from reconciler.specs.source.deadline import Deadline
 
 
@@ -27,8 +27,8 @@ class PolicyChecks:
     suppressions: Suppressions
     _cases: list[PolicyCase] = field(default_factory=list)
 
-    def add(self, composed: ComposedSpec, address: Address) -> None:
-        """Have a spec judged."""
+    def add(self, composed: ComposedSpec, address: Address, key: CaseKey) -> None:
+        """Have a spec judged; what is found is yielded with the key."""
         if not self.policies:
             return
         # Policies see the project's id only, so that one rule is enough for both spellings; their
@@ -44,11 +44,11 @@ class PolicyChecks:
         ]
         if numbers:
             self._cases.append(
-                PolicyCase(composed=composed, address=address, spec=spec, policies=numbers)
+                PolicyCase(composed=composed, address=address, spec=spec, policies=numbers, key=key)
             )
 
-    def run(self, deadline: Deadline) -> Iterator[tuple[PolicyCase | None, Diagnostic]]:
-        """Yield each diagnostic with the case that it is about; one about a policy has none."""
+    def run(self, deadline: Deadline) -> Iterator[tuple[CaseKey | None, list[Diagnostic]]]:
+        """Yield what each policy says of each spec, by its key; what is about a policy has none."""
         if not self.policies:
             return
         # All specs at once: to start a process for each would take longer than judging it.
@@ -59,13 +59,13 @@ class PolicyChecks:
                 hint = judgement.hint
                 if judgement.path:
                     tree = policy.document.tree()
-                    yield (
-                        None,
-                        diagnostic_at(tree, "bad-policy", message, judgement.path, hint=hint),
+                    diagnostic = diagnostic_at(
+                        tree, "bad-policy", message, judgement.path, hint=hint
                     )
                 else:
                     where = Where(file=policy.file)
-                    yield None, make_diagnostic("bad-policy", message, where, hint=hint)
+                    diagnostic = make_diagnostic("bad-policy", message, where, hint=hint)
+                yield None, [diagnostic]
             elif case is not None:
                 context = CheckContext(case.composed, case.address, self.suppressions)
                 for violation in judgement.violations:
@@ -79,4 +79,4 @@ class PolicyChecks:
                         severity=verdict.severity,
                         rule=policy.name,
                     )
-                yield from ((case, diagnostic) for diagnostic in context.diagnostics)
+                yield case.key, context.diagnostics

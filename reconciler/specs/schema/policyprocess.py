@@ -37,6 +37,10 @@ _SIMPLIFY = (
 )
 
 
+# A file, and the number of a document in it.
+CaseKey = tuple[str, int]
+
+
 class PolicyCase(NamedTuple):
     """A spec with its effective value, and the numbers of the policies that are about it."""
 
@@ -44,6 +48,7 @@ class PolicyCase(NamedTuple):
     address: Address
     spec: Mapping[str, Any]
     policies: Sequence[int]
+    key: CaseKey
 
 
 class PolicyJudgement(NamedTuple):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
@@ -23,13 +24,27 @@ from reconciler.specs.source.readers import read_source
 from reconciler.specs.source.source_text import decode
 
 
-class SourceCache:
-    """Reads files below a root and remembers what it read, its digests if they are wanted."""
+class FileReference(NamedTuple):
+    """A path that a file in a folder names, and the file that it leads to by name and real path."""
 
-    def __init__(self, root: Path, digests: MutableMapping[str, bytes] | None = None) -> None:
+    folder: str
+    path: str
+    file: SourceFile
+
+
+class SourceCache:
+    """Reads files below a root and remembers what it read.
+
+    With `most`, only so many readings are kept, and a digest of each file that was ever read.
+    """
+
+    def __init__(self, root: Path, most: int | None = None) -> None:
+        self.references: list[FileReference] = []
+        """The paths that were resolved; whoever asks for them removes them."""
         self._root = os.path.realpath(root)
         self._boundary = ReadBoundary.around(root)
-        self._digests = digests
+        self._most = most
+        self._digests: dict[str, bytes] = {}
         self._readings: dict[str, Reading] = {}
 
     def read(self, file: SourceFile) -> Reading:
@@ -38,12 +53,15 @@ class SourceCache:
         if reading is None:
             data = read_bytes(file.real)
             reading = self._readings[file.name] = read_data(data, file.name)
-            if self._digests is not None and not isinstance(data, ReadFailure):
-                from hashlib import sha256
-
-                # Of the bytes that were read: the file may be another one by the next line.
-                self._digests[file.name] = sha256(data).digest()
+            if self._most is not None:
+                self._digests[file.name] = digest_of(data)
+                if len(self._readings) > self._most:
+                    del self._readings[next(iter(self._readings))]
         return reading
+
+    def digest(self, name: str) -> bytes:
+        """The digest of a file that was read, as it was then; needs `most`."""
+        return self._digests[name]
 
     def diagnostics(self) -> Iterator[Diagnostic]:
         """The diagnostics about the texts of all files read so far."""
@@ -63,7 +81,18 @@ class SourceCache:
             hint = real.hint or near_miss(Path(self._root, folder), path, self._boundary)
             return real._replace(hint=hint)
         name = posixpath.normpath(f"{folder}/{path}" if folder else path)
-        return SourceFile(name=posix_name(name), real=real)
+        file = SourceFile(name=posix_name(name), real=real)
+        if self._most is not None:
+            self.references.append(FileReference(folder, path, file))
+        return file
+
+
+def digest_of(data: bytes | ReadFailure) -> bytes:
+    """The SHA-256 of a file's bytes; no file has the one of a failure."""
+    # Only what remembers verdicts needs it.
+    from hashlib import sha256
+
+    return b"" if isinstance(data, ReadFailure) else sha256(data).digest()
 
 
 def read_data(data: bytes | ReadFailure, name: str) -> Reading:

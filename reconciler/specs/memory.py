@@ -1,0 +1,100 @@
+"""What is remembered of files that were checked: verdicts, each with what it depends on.
+
+Who does not have the very files learns addresses and kinds from it, and none of their values.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b85decode, b85encode
+from collections.abc import Sequence
+from hashlib import sha256, shake_256
+from typing import Any, Protocol
+
+from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
+from reconciler.specs.source.source_cache import FileReference, SourceCache, digest_of
+from reconciler.specs.verdicts import FileVerdict, read_verdict, write_verdict
+
+# As JSON: a digest of the file and of what reaches it, its facts, what was found, its references.
+Entry = Sequence[Any]
+
+
+class VerdictMemory(Protocol):
+    """Where verdicts are kept between runs."""
+
+    @property
+    def environment(self) -> bytes:
+        """A digest of all that judges, apart from the repository's own defaults and patches."""
+        ...
+
+    def recall(self) -> dict[str, Entry]:
+        """The entries of the last run in the same environment, by the names of files."""
+        ...
+
+    def keep(self, entries: dict[str, Entry]) -> None:
+        """Keep these in their place."""
+        ...
+
+
+class FileIdentities:
+    """Tells files apart by their names, their bytes, and what every file of their folder gets.
+
+    An identity is written nowhere: it opens what was found in its file.
+    """
+
+    def __init__(self, environment: bytes, layers: Sequence[tuple[str, bytes]]) -> None:
+        self._start = sha256(repr((environment, layers)).encode("utf-8", "surrogatepass"))
+
+    def of(self, name: str, data: bytes) -> bytes:
+        """The identity of a file."""
+        digest = self._start.copy()
+        digest.update(name.encode("utf-8", "surrogatepass") + b"\0")
+        digest.update(data)
+        return digest.digest()
+
+
+def write_references(references: Sequence[FileReference], sources: SourceCache) -> list[Any]:
+    """The files that one refers to, as they were read just now."""
+    return [
+        [one.folder, one.path, *one.file, sources.digest(one.file.name).hex()] for one in references
+    ]
+
+
+def write_entry(verdict: FileVerdict, identity: bytes, references: Sequence[Any]) -> Entry:
+    """What to remember of a file."""
+    plain, found = write_verdict(verdict)
+    sealed = _sealed(json.dumps(found).encode(), identity, references) if found else b""
+    return [_key_of(identity), plain, b85encode(sealed).decode(), references]
+
+
+def read_entry(
+    name: str, entry: Entry, identity: bytes, sources: SourceCache
+) -> FileVerdict | None:
+    """The verdict on a file; None where the file, or one that it refers to, is another by now."""
+    key, plain, sealed, references = entry
+    if key != _key_of(identity):
+        return None
+    for folder, path, *file, digest in references:
+        located = sources.locate(folder, path)
+        if isinstance(located, ReadFailure) or list(located) != file:
+            return None
+        if digest_of(read_bytes(located.real)).hex() != digest:
+            return None
+    found = json.loads(_sealed(b85decode(sealed), identity, references)) if sealed else []
+    return read_verdict(name, plain, found)
+
+
+def _key_of(identity: bytes) -> str:
+    return sha256(b"key" + identity).hexdigest()
+
+
+def _sealed(data: bytes, identity: bytes, references: Sequence[Any]) -> bytes:
+    """Seal what was found in a file, or open it again.
+
+    The message of a finding may quote a value that no rule takes for a secret. With this, only who
+    has the file can read it: all that decides about the text goes into its key stream, so that no
+    two texts ever share one.
+    """
+    stream = shake_256(b"seal" + identity + repr(references).encode()).digest(len(data))
+    mixed = int.from_bytes(data) ^ int.from_bytes(stream)
+    return mixed.to_bytes(len(data))

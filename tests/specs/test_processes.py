@@ -1,0 +1,102 @@
+"""Work that is shared with copies of a process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from threading import Event, Thread
+
+from reconciler.specs.processes import usable_processes
+
+# In a process of its own: this one may have threads.
+SHARE = """
+import json, os, signal, sys
+from reconciler.specs.processes import share, usable_processes
+
+here = os.getpid()
+fails = sys.argv[1]
+
+def work(item):
+    if os.getpid() != here and item == 5:
+        if fails == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fails == "raises":
+            raise ValueError
+        if fails == "late":
+            signal.raise_signal(signal.SIGALRM)
+    return [item, os.getpid() == here]
+
+print(json.dumps(share(range(10), 3, work, 600)))
+print(usable_processes(2) == min(2, len(os.sched_getaffinity(0))))
+try:
+    os.waitpid(-1, os.WNOHANG)
+except ChildProcessError:
+    print("no copy is left")
+"""
+FIND = """
+import json, os, sys
+from pathlib import Path
+from reconciler.specs import processes, validating
+from reconciler.specs.config import Config
+from reconciler.specs.loading import load_specs
+
+root = Path(sys.argv[1])
+copies = []
+fork = os.fork
+def counted():
+    copies.append(fork())
+    return copies[-1]
+os.fork, validating.WORTH_A_PROCESS = counted, 10
+os.sched_getaffinity = lambda _: {0, 1}
+whole = load_specs([root], root=root, config=Config())
+checked = validating.validate_specs([root], root=root, config=Config())
+print(len(copies), checked.diagnostics == whole.diagnostics, len(checked.diagnostics))
+print(sorted(checked.workloads) == sorted(whole.workloads), len(checked.workloads))
+"""
+
+
+def run(code: str, *arguments: object) -> str:
+    """What a program prints."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_results_are_in_the_order_of_the_items() -> None:
+    """The first part is done here, the others by copies, and none of these is left."""
+    results, usable, left = run(SHARE, "nothing").splitlines()
+    assert json.loads(results) == [[item, item < 4] for item in range(10)]
+    assert (usable, left) == ("True", "no copy is left")
+
+
+def test_what_a_copy_cannot_do_is_done_here() -> None:
+    """One that is killed, fails or is out of time changes no result."""
+    for fails in ("killed", "raises", "late"):
+        results, _, left = run(SHARE, fails).splitlines()
+        assert json.loads(results) == [[item, item < 8] for item in range(10)]
+        assert left == "no copy is left"
+
+
+def test_a_thread_keeps_a_process_alone() -> None:
+    """A copy would wait forever for a lock that a thread holds."""
+    ended = Event()
+    thread = Thread(target=ended.wait)
+    thread.start()
+    try:
+        assert usable_processes(2) == 1
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
+    """With mistakes in the parts of both, and between these."""
+    for number in range(40):
+        name = "same" if number in (3, 38) else f"w{number}"
+        priority = "urgent" if number % 7 == 0 else "low"
+        (tmp_path / f"{number:02d}.yaml").write_text(
+            f'metadata: {{name: {name}, projectId: "1", priority: {priority}}}\n'
+            "manifest: {apiVersion: v1, kind: Pod, spec: {containers: [{name: m, image: a}]}}\n"
+        )
+    assert run(FIND, tmp_path) == "1 True 7\nTrue 39\n"
