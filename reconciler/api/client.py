@@ -34,7 +34,7 @@ from reconciler.api.wire.classification import (
     success_fields,
     unreadable_response,
 )
-from reconciler.api.wire.exchange import Call, Exchange, RawResponse
+from reconciler.api.wire.exchange import Call, Exchange, OnRequest, RawResponse
 from reconciler.api.wire.headers import server_date
 from reconciler.api.wire.listing import (
     NO_LIST,
@@ -97,8 +97,9 @@ class ApiSettings:
 class HttpWorkloadApi:
     """Workloads V2 over HTTP: one request per call, every outcome a value, no retries.
 
-    Only after a 401 it sends a request again, once, if there is another token. Building it raises
-    InvalidInputError for a URL or CA file that cannot be used.
+    Only after a 401 it sends a request again, once, if there is another token. `on_request` is told
+    of each, logins included. Building it raises InvalidInputError for a URL or CA file that cannot
+    be used.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class HttpWorkloadApi:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         monotonic: Monotonic = time.monotonic,
+        on_request: OnRequest | None = None,
     ) -> None:
         self.url = normalise_url(settings.url)
         self.issuer: str | None = None
@@ -117,6 +119,7 @@ class HttpWorkloadApi:
             or make_transport(self.url, concurrency=settings.concurrency, ca_file=settings.ca_file),
             request_timeout=settings.request_timeout,
             rules=settings.rules,
+            on_request=on_request,
         )
         self._rules = settings.rules
         self.live = HttpLiveApi(self._send_in_time, lambda text: blank(text, rules=settings.rules))

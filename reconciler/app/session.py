@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.connection.client_certificate import ClientCertificate
-from reconciler.api.connection.counting import CountingTransport
 from reconciler.api.connection.proxies import proxy_for
 from reconciler.api.connection.transport import make_transport
 from reconciler.api.login.credentials import Credentials, credentials_from
@@ -185,8 +184,9 @@ class Connector:
                 rules=settings.rules.strict,
                 has_v2_token=settings.capabilities.has_v2_token,
             ),
-            transport=CountingTransport(transport, self.traffic.sent),
+            transport=transport,
             monotonic=self.clock.monotonic,
+            on_request=self.traffic.sent,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextvars import ContextVar
 
 import aiohttp
@@ -20,6 +20,7 @@ from reconciler.api.connection.failures import (
 )
 from reconciler.api.connection.proxies import Proxy
 from reconciler.api.connection.resolver import UnattendedResolver
+from reconciler.api.wire.direct import DirectTransport, Incoming, Outgoing
 from reconciler.ports import BeforeSend
 
 # What to await once the request of this task has its connection: aiohttp passes nothing of ours
@@ -27,7 +28,7 @@ from reconciler.ports import BeforeSend
 _BEFORE_SEND: ContextVar[BeforeSend | None] = ContextVar("before_send", default=None)
 
 
-class AiohttpTransport(httpx.AsyncBaseTransport):
+class AiohttpTransport(DirectTransport):
     """Sends each request once, over at most `limit` connections to one server.
 
     No redirects, cookies or decoding; the environment is not read. `identity` is the certificate in
@@ -55,17 +56,29 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request whose body is in memory; the body of the response is not read yet."""
+        response = await self.open(
+            Outgoing(
+                method=request.method,
+                url=str(request.url),
+                headers=request.headers.multi_items(),
+                content=request.content or None,
+                phases=request.extensions.get("timeout", {}),
+                before_send=request.extensions.get("before_send"),
+            )
+        )
+        return httpx.Response(
+            response.status, headers=response.headers, stream=response.body, request=request
+        )
+
+    async def open(self, request: Outgoing) -> Incoming:
+        """Send a request; raises the exceptions of httpx, by what they prove about it."""
         try:
             response = await self._send(request)
         except aiohttp.ClientError as error:
-            failure = to_httpx_error(error, request, proxy=self._proxy, identity=self._identity)
+            failure = to_httpx_error(error, proxy=self._proxy, identity=self._identity)
         else:
-            return httpx.Response(
-                response.status,
-                headers=response.raw_headers,
-                stream=_Body(response, request),
-                request=request,
-            )
+            headers = _read_headers(response.raw_headers)
+            return Incoming(status=response.status, headers=headers, body=_Body(response))
         # Outside of the except block: as its context, aiohttp's exception would show the headers
         # of the request.
         raise failure
@@ -76,25 +89,25 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             await self._session.close()
             self._session = None
 
-    async def _send(self, request: httpx.Request) -> aiohttp.ClientResponse:
-        timeouts = request.extensions.get("timeout", {})
+    async def _send(self, request: Outgoing) -> aiohttp.ClientResponse:
+        phases = request.phases
         login = self._proxy.login if self._proxy else None
         proxy_headers = {"Proxy-Authorization": login.reveal()} if login else None
-        _BEFORE_SEND.set(request.extensions.get("before_send"))
+        _BEFORE_SEND.set(request.before_send)
         return await self._open_session().request(
             request.method,
-            # As httpx has quoted it; quoted again, `%20` would become `%2520`.
-            URL(str(request.url), encoded=True),
-            headers=request.headers.multi_items(),
-            data=request.content or None,
+            # As it was quoted; quoted again, `%20` would become `%2520`.
+            URL(request.url, encoded=True),
+            headers=request.headers,
+            data=request.content,
             allow_redirects=False,
             proxy=self._proxy.address if self._proxy else None,
             proxy_headers=proxy_headers,
             timeout=aiohttp.ClientTimeout(
                 total=None,
-                connect=timeouts.get("pool"),
-                sock_connect=timeouts.get("connect"),
-                sock_read=timeouts.get("read"),
+                connect=phases.get("pool"),
+                sock_connect=phases.get("connect"),
+                sock_read=phases.get("read"),
             ),
         )
 
@@ -158,17 +171,32 @@ class _Connector(aiohttp.TCPConnector):
 class _Body(httpx.AsyncByteStream):
     """The body of a response as it comes off the wire."""
 
-    def __init__(self, response: aiohttp.ClientResponse, request: httpx.Request) -> None:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
-        self._request = request
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._response.content.iter_any():
                 yield chunk
         except aiohttp.ClientError as error:
-            raise broken_connection_error(error, self._request) from error
+            raise broken_connection_error(error) from error
 
     async def aclose(self) -> None:
         # After a whole body this gives the connection back, after a part of one it closes it.
         self._response.release()
+
+
+def _read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by their names in lower case; of one name, the values in one list (RFC 9110 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1").lower(), _decode(value)
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
+
+
+def _decode(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")

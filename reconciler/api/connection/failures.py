@@ -37,7 +37,6 @@ class UnconnectedError(aiohttp.ClientError):
 
 def to_httpx_error(
     error: aiohttp.ClientError,
-    request: httpx.Request,
     *,
     proxy: Proxy | None = None,
     identity: ClientCertificate | None = None,
@@ -50,31 +49,29 @@ def to_httpx_error(
     # Without a cause in most cases: aiohttp's exceptions hold the request, and so its token.
     messages = (rejection_message(cause, identity) for cause in causes(error))
     if message := next(filter(None, messages), ""):
-        return ImpassableError(message, request=request)
-    if proxy is not None and (failure := _proxy_failure(error, request, proxy)) is not None:
+        return ImpassableError(message)
+    if proxy is not None and (failure := _proxy_failure(error, proxy)) is not None:
         return failure
     match error:
         case aiohttp.ConnectionTimeoutError():
-            return httpx.ConnectTimeout(str(error), request=request)
+            return httpx.ConnectTimeout(str(error))
         case aiohttp.ClientConnectorCertificateError(certificate_error=cause):
-            failure = httpx.ConnectError(str(cause), request=request)
+            failure = httpx.ConnectError(str(cause))
             failure.__cause__ = cause
             return failure
         case aiohttp.ClientConnectorError(os_error=cause):
-            failure = httpx.ConnectError(_connect_reason(cause), request=request)
+            failure = httpx.ConnectError(_connect_reason(cause))
             failure.__cause__ = cause
             return failure
         case UnconnectedError():
-            return httpx.ConnectError(str(error), request=request)
+            return httpx.ConnectError(str(error))
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return httpx.UnsupportedProtocol(str(error), request=request)
+            return httpx.UnsupportedProtocol(str(error))
         case _:
-            return broken_connection_error(error, request)
+            return broken_connection_error(error)
 
 
-def broken_connection_error(
-    error: aiohttp.ClientError, request: httpx.Request
-) -> httpx.TransportError:
+def broken_connection_error(error: aiohttp.ClientError) -> httpx.TransportError:
     """The exception for a connection that broke once it was used: the request may have arrived."""
     match error:
         case aiohttp.ServerDisconnectedError():
@@ -86,13 +83,11 @@ def broken_connection_error(
             reason, *_ = error.message.splitlines() or [""]
             message = f"not an HTTP answer: {reason.rstrip(':')}"
         case _:
-            return httpx.ReadError(str(error) or type(error).__name__, request=request)
-    return httpx.RemoteProtocolError(message, request=request)
+            return httpx.ReadError(str(error) or type(error).__name__)
+    return httpx.RemoteProtocolError(message)
 
 
-def _proxy_failure(
-    error: aiohttp.ClientError, request: httpx.Request, proxy: Proxy
-) -> httpx.TransportError | None:
+def _proxy_failure(error: aiohttp.ClientError, proxy: Proxy) -> httpx.TransportError | None:
     name = f"the proxy {proxy.address}"
     match error:
         case UnconnectedError(status=407):
@@ -104,21 +99,21 @@ def _proxy_failure(
                 f"{name} {reason} (HTTP 407); {verb} {proxy.variable}, "
                 "as USER:PASSWORD@ before its name"
             )
-            return ImpassableError(message, request=request)
+            return ImpassableError(message)
         case UnconnectedError(status=None):
             message = f"{name} hung up before it had opened a tunnel"
         case UnconnectedError(status=status):
             message = f"{name} opens no tunnel (HTTP {status})"
             if status is not None and status < 500 and status not in _TEMPORARY:
                 message += "; ask its administrators, or except the server with NO_PROXY"
-                return ImpassableError(message, request=request)
+                return ImpassableError(message)
         case aiohttp.ClientProxyConnectionError() | aiohttp.ClientConnectorDNSError():
             message = f"{name}: {_connect_reason(error.os_error)}"
         case aiohttp.ConnectionTimeoutError():
             message = f"no connection through {name} in time"
         case _:
             return None
-    return httpx.ConnectError(message, request=request)
+    return httpx.ConnectError(message)
 
 
 def _connect_reason(error: OSError) -> str:

@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -15,6 +14,7 @@ from reconciler import __version__
 from reconciler.api.secret import Secret
 from reconciler.api.urls import strip_url
 from reconciler.api.wire.body import BodyError, parse_object, read_body
+from reconciler.api.wire.direct import Incoming, Outgoing, open_by
 from reconciler.core.protocol.api_results import Ambiguous, NotSent
 from reconciler.core.redact import blank
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
@@ -27,12 +27,15 @@ USER_AGENT = f"workload-reconciler/{__version__}"
 _MESSAGE_KEYS = ("message", "error_description", "detail", "title", "error")
 _CONNECT_SHARE = 0.25
 _HEADERS = (
-    (b"Accept", b"application/json"),
-    (b"Accept-Encoding", b"gzip"),
-    (b"User-Agent", USER_AGENT.encode()),
+    ("Accept", "application/json"),
+    ("Accept-Encoding", "gzip"),
+    ("User-Agent", USER_AGENT),
 )
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+
+OnRequest = Callable[[str, int | None], None]
+"""Gets the method and the status of a response, None where no response came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +74,7 @@ class RawResponse:
 
 
 class Exchange:
-    """Sends calls to one base URL over one transport."""
+    """Sends calls to one base URL over one transport, and tells `on_request` of each."""
 
     def __init__(
         self,
@@ -80,8 +83,12 @@ class Exchange:
         *,
         request_timeout: float,
         rules: RedactionRules = BUILT_IN,
+        on_request: OnRequest | None = None,
     ) -> None:
         self._url = url
+        # httpx parses and quotes slowly. Paths need neither: they are ours, and ids are checked.
+        self._quoted_url = str(httpx.URL(f"{url}/")).removesuffix("/")
+        self._on_request = on_request
         self._transport = transport
         self._request_timeout = request_timeout
         self._rules = rules
@@ -109,23 +116,24 @@ class Exchange:
 
         headers = [*_HEADERS]
         if call.content is not None:
-            headers.append((b"Content-Type", call.content_type.encode("ascii")))
+            headers.append(("Content-Type", call.content_type))
         if bearer is not None:
-            headers.append((b"Authorization", f"Bearer {bearer.reveal()}".encode("ascii")))
+            headers.append(("Authorization", f"Bearer {bearer.reveal()}"))
+        url = self._quoted_url + call.path
+        request = Outgoing(
+            method=call.method,
+            url=str(httpx.URL(url, params=call.params)) if call.params else url,
+            headers=headers,
+            content=call.content,
+            phases=self._phases,
+            # The transport awaits it once more, since a connection that has to be made first takes
+            # its time. Transports of tests do not know it.
+            before_send=call.before_send,
+        )
         try:
             async with asyncio.timeout_at(deadline):
                 if call.before_send is not None:
                     await call.before_send()
-                request = httpx.Request(
-                    call.method,
-                    _parse_url(self._url + call.path),
-                    params=call.params,
-                    headers=headers,
-                    content=call.content,
-                    # The transport awaits it once more, since a connection that has to be made
-                    # first takes its time. Transports of tests do not know it.
-                    extensions={"timeout": self._phases, "before_send": call.before_send},
-                )
                 return await self._receive(request, hide)
         except (httpx.HTTPError, OSError) as error:
             return self._failure(error, hide)
@@ -134,36 +142,46 @@ class Exchange:
         """Close every connection."""
         await self._transport.aclose()
 
-    async def _receive(self, request: httpx.Request, hide: Callable[[str], str]) -> RawResponse:
-        response = await self._transport.handle_async_request(request)
-        # httpx's own headers are searched for every name.
-        headers = dict(response.headers.items())
-        # The raw stream, not httpx's decoded one: the bound must hold while decoding.
-        stream = response.stream
-        if not isinstance(stream, httpx.AsyncByteStream):
-            raise TypeError("an asynchronous transport answered with a synchronous stream")
+    async def _receive(self, request: Outgoing, hide: Callable[[str], str]) -> RawResponse:
+        response = await self._open(request)
+        headers = response.headers
         data: Mapping[str, Any] | None = None
         fault: BodyError | None = None
         try:
-            body = await read_body(stream, headers.get("content-encoding", ""))
+            body = await read_body(response.body, headers.get("content-encoding", ""))
             data = parse_object(body, headers.get("content-type", ""))
         except BodyError as error:
             fault = error
         finally:
-            await stream.aclose()
+            await response.body.aclose()
         message = _server_message(response, data or {})
-        if not message:
-            reason = "no message" if fault is None else _describe_fault(fault, hide)
-            message = f"HTTP {response.status_code}: {reason}"
+        if message:
+            message = hide(message)
+        elif fault is not None:
+            message = hide(f"HTTP {response.status}: {_describe_fault(fault, hide)}")
+        else:
+            # Nobody else's words are in it, so there is nothing to hide: most responses end here.
+            message = f"HTTP {response.status}: no message"
         return RawResponse(
-            status=response.status_code,
+            status=response.status,
             headers=headers,
             data=data,
-            message=hide(message)[:MAX_MESSAGE],
+            message=message[:MAX_MESSAGE],
             is_empty=fault is not None and fault.is_empty,
             rows=fault.rows if fault is not None else None,
             is_page=fault is not None and fault.is_page,
         )
+
+    async def _open(self, request: Outgoing) -> Incoming:
+        status: int | None = None
+        try:
+            response = await open_by(self._transport, request)
+            status = response.status
+            return response
+        finally:
+            # A cancelled request counts as one without a response.
+            if self._on_request is not None:
+                self._on_request(request.method, status)
 
     def _failure(self, error: Exception, hide: Callable[[str], str]) -> NotSent | Ambiguous:
         chain = list(causes(error))
@@ -201,15 +219,11 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-# httpx parses slowly. Every create has one URL, and a wait reads the same one again and again.
-_parse_url = lru_cache(maxsize=1024)(httpx.URL)
-
-
-def _server_message(response: httpx.Response, data: Mapping[str, Any]) -> str:
-    if response.is_redirect:
+def _server_message(response: Incoming, data: Mapping[str, Any]) -> str:
+    if 300 <= response.status < 400:
         target = strip_url(response.headers.get("location", "")) or "nowhere"
         return (
-            f"HTTP {response.status_code} redirects to {target}; "
+            f"HTTP {response.status} redirects to {target}; "
             "redirects are not followed, check the server URL"
         )
     # The API's own envelope has message and details; identity providers and gateways have others.
