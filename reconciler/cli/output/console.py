@@ -17,6 +17,7 @@ import click
 
 from reconciler.app.planning.workspace import InvalidSpecsError
 from reconciler.app.refused import GuardError
+from reconciler.cli.appended_file import AppendedFile
 from reconciler.cli.invocation import current_commands
 from reconciler.cli.options import OutputOptions
 from reconciler.cli.params import Output
@@ -71,7 +72,7 @@ class Console:
         self._lenient = lenient
         self._beside = beside
         self._has_reader = True
-        self._begun: set[Path] = set()
+        self._files: dict[Path, AppendedFile] = {}
         self._colours: dict[int, bool] = {}
 
     def text(
@@ -138,12 +139,11 @@ class Console:
             if output.path is None:
                 self._print(text, err=False)
                 continue
+            if output.path not in self._files:
+                self._files[output.path] = AppendedFile(output.path)
+            line = text if self._color == "always" else click.unstyle(text)
             try:
-                # The first part replaces what an earlier run left there.
-                mode = "a" if output.path in self._begun else "w"
-                with output.path.open(mode, encoding="utf-8") as file:
-                    file.write(f"{text if self._color == 'always' else click.unstyle(text)}\n")
-                self._begun.add(output.path)
+                self._files[output.path].write(f"{line}\n".encode())
             except OSError as error:
                 self.losses.setdefault(output.path, _unwritten(output.path, error))
 
