@@ -89,7 +89,19 @@ class Redactor:
 
         A copy where it had any, the value itself where it had none.
         """
-        return self._redact(value) if self._may_hold(canonical(value)) else value
+        # A text alone need not be written as JSON to be looked at.
+        is_searched = isinstance(value, str) or self._may_hold(canonical(value))
+        return self._redact(value) if is_searched else value
+
+    def redact_like(self, value: Any, recorded: Any, recorded_digest: str) -> Any:
+        """What `redact` returns; where it would equal what is recorded, that itself.
+
+        `recorded` is redacted under this redactor's key and rules, or stricter ones.
+        """
+        text = canonical(value)
+        if digest_text(text) == recorded_digest:
+            return recorded
+        return self._redact(value) if self._may_hold(text) else value
 
     def redact_and_digest(self, value: Any) -> tuple[Any, str]:
         """What `redact` returns, and its digest: one canonical form serves both."""

@@ -316,6 +316,8 @@ class ActionContext:
         return await self.send(Method.GET, lambda _: self.run.api.find(address))
 
     def _trace(self, method: Method, answer: ApiResult, took: float) -> None:
+        if not self.run.tracers:
+            return
         request = RequestEnded(
             at=self.run.at(),
             address=self.address,

@@ -39,6 +39,7 @@ from reconciler.core.outcome import Cause, Failed
 from reconciler.core.planning.actions import Replace
 from reconciler.core.provenance import Provenance
 from reconciler.core.quotas.surge import check_surge
+from reconciler.core.redact import Redactor
 from reconciler.core.stop_reason import StopReason
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal, writing_thread
@@ -214,6 +215,9 @@ async def run_plan(
 
     `saved` is the id of a saved plan, and `here` where it is applied.
     """
+    if not planned.recorded:
+        # A new state names the rules before its first row: it need not be searched at the end.
+        store.renew(Redactor(store.header.lineage, settings.rules))
     with writing_thread() as executor:
         journal = Journal(store, executor, target=_target_with_pins(planned, store, session))
         # From the session's own chance, so that a test sees the same run twice.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ from reconciler.core.redact import HIDDEN, spell_marks
 
 # What a process is started with, in pods and in the kinds around them.
 COMMANDS = ("command", "args", "entrypoint", "script")
+# Documents come out of JSON here. A look at each text would cost more than all the rest.
+_NESTED = (dict, list)
 HOST_FLAGS = ("hostNetwork", "hostPID", "hostIPC", "privileged", "hostProcess")
 
 
@@ -78,12 +80,9 @@ def find_images(manifest: Json) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_find_images(document)))
 
 
-def _below(value: Any) -> Iterator[tuple[str, Any]]:
-    """The values right below one, each with its key or index."""
-    if isinstance(value, Mapping):
-        yield from ((str(key), item) for key, item in value.items())
-    elif isinstance(value, list):
-        yield from ((str(index), item) for index, item in enumerate(value))
+def _below(value: Any) -> Iterable[tuple[str, Any]]:
+    """The values right below a map or a list; those of a list have no key."""
+    return value.items() if isinstance(value, dict) else [("", item) for item in value]
 
 
 def _find_images(value: Any) -> Iterator[str]:
@@ -94,7 +93,7 @@ def _find_images(value: Any) -> Iterator[str]:
         elif key == "image" and isinstance(item, Mapping) and "repository" in item:
             # The operators of some kinds take an image in its parts.
             yield ":".join(str(item[part]) for part in ("repository", "tag") if part in item)
-        else:
+        elif isinstance(item, _NESTED):
             yield from _find_images(item)
 
 
@@ -104,7 +103,7 @@ def _find_commands(value: Any, of: str) -> Iterator[Command]:
     for key, item in _below(value):
         if key in COMMANDS and isinstance(item, str | list) and item:
             yield Command(of=of, name=key, value=item)
-        else:
+        elif isinstance(item, _NESTED):
             yield from _find_commands(item, of)
 
 
@@ -119,5 +118,5 @@ def _find_host_access(value: Any) -> Iterator[str]:
             yield f"hostPath {part.get('path', item)}"
         elif key == "capabilities" and isinstance(part.get("add"), list):
             yield from (f"capability {name}" for name in part["add"])
-        else:
+        elif isinstance(item, _NESTED):
             yield from _find_host_access(item)
