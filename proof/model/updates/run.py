@@ -30,6 +30,7 @@ from reconciler.core.protocol.marker import (
     with_annotations,
 )
 from reconciler.core.protocol.retry import SendCounts
+from reconciler.core.provenance import UNKNOWN_PROVENANCE
 from reconciler.core.redact import Redactor
 from reconciler.engine import apply as engine
 from reconciler.engine.requests.dispatcher import StoppedError
@@ -288,6 +289,7 @@ class _Run:
         self._pauses = 0
         self.redactor, self.lineage, self.stack = REDACTOR, LINEAGE, STACK
         self.options = ApplyOptions(wait=False)
+        self.provenance = UNKNOWN_PROVENANCE
         self.halt = False
         self.clock = self.dispatcher = self.api = self
         self.ahead = contextlib.AsyncExitStack()
