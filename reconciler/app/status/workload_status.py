@@ -23,7 +23,7 @@ from reconciler.app.status.phases import read_phases, read_removed
 from reconciler.app.status.refresh import read_live
 from reconciler.core.events import RequestRetried
 from reconciler.core.globs import is_glob, matches_any
-from reconciler.core.model import Desired, Own, Recorded
+from reconciler.core.model import Desired, Own, Recorded, Remote
 from reconciler.core.projects.addresses import names_of_projects
 from reconciler.core.projects.names import is_placeholder
 from reconciler.core.running.listed_sync import is_synced_by_list
@@ -298,6 +298,12 @@ def _never_begun(spec: Desired) -> Recorded:
     )
 
 
+def _without_content(_: Recorded, remote: Remote) -> Remote:
+    """What a status shows of a workload: of its content, only when it was made."""
+    metadata = {key: remote.metadata[key] for key in ("createdAt",) if key in remote.metadata}
+    return dataclasses.replace(remote, metadata=metadata, raw_manifest={}, workload_manifest={})
+
+
 async def _read(
     chosen: _Chosen, session: Session, say: EventListener, *, discovery: bool
 ) -> list[Status]:
@@ -309,7 +315,8 @@ async def _read(
     told = {
         row.op for row in rows if chosen.quick and is_synced_by_list(row, listed.get(row.id or ""))
     }
-    live = await read_live([row for row in rows if row.op not in told], session, say)
+    unsure = [row for row in rows if row.op not in told]
+    live = await read_live(unsure, session, say, keep=_without_content)
     removed = await read_removed(rows, live, session, discovery=discovery)
     # By the names that people type; else as the server calls them, which its list tells.
     called = {row.address.project: row.project_name or "" for row in listed.values()}

@@ -156,14 +156,16 @@ def body_digest(desired: Desired, redactor: Redactor) -> str:
 class SpecChanges:
     """How a spec differs from its record: in its meaning (`changes`), or only in its text.
 
-    `row` is the record under today's redaction rules, `spec` the redacted spec. `only_read_anew`
-    says that its author has changed nothing: numbers in it are read otherwise than then.
+    `row` is the record under today's redaction rules, `spec` the redacted spec. `is_same` says that
+    this is the document of the record, `only_read_anew` that its author has changed nothing:
+    numbers in it are read otherwise than then.
     """
 
     row: Recorded
     spec: Json
     changes: tuple[FieldChange, ...] = ()
     restated: tuple[FieldChange, ...] = ()
+    is_same: bool = False
     only_read_anew: bool = False
 
 
@@ -171,7 +173,7 @@ def compare_spec(row: Recorded, desired: Desired, redactor: Redactor) -> SpecCha
     """What the author has changed since the record was made."""
     spec, spec_digest = redactor.redact_and_digest(desired.spec)
     if spec_digest == row.digest:
-        return SpecChanges(row=row, spec=spec)
+        return SpecChanges(row=row, spec=spec, is_same=True)
     row = renew_row(row, redactor, plain=desired.spec)
     before = row.spec if row.is_declared else project(row.spec, spec)
     by_text = tuple(find_changes(before, spec))

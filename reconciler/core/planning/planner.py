@@ -207,8 +207,12 @@ def _find_running(case: DecisionInputs) -> Recorded | None:
     """What runs under the name, for the count of its GPUs: a successor is not what was lost."""
     if not is_lost(case.live):
         is_changed = isinstance(case.live, Compared) and case.live.answer is not None
-        # Somebody may have scaled it since, and what is given back is what runs.
-        return replace(case.row, spec=case.running) if is_changed else case.row
+        if is_changed:
+            # Somebody may have scaled it since, and what is given back is what runs.
+            return replace(case.row, spec=case.running)
+        # The one of both that need not be read first.
+        since = case.since
+        return replace(case.row, spec=since.spec) if since and since.is_same else case.row
     if isinstance(case.live, Missing) and case.live.manifest is not None:
         return replace(case.row, spec={"manifest": case.live.manifest})
     return None

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 from math import isfinite
+from sys import intern
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic
@@ -27,6 +28,9 @@ from reconciler.specs.source.linereader import read_lines
 from reconciler.specs.source.nodes import MAX_DEPTH, MAX_VALUES, plain
 from reconciler.specs.source.scalars import LARGEST, SMALLEST
 from reconciler.specs.source.source_text import SourceText
+
+# Characters of a text that other specs are likely to have as well.
+MAX_SHARED = 64
 
 
 def read_source(source: SourceText) -> Reading:
@@ -109,7 +113,11 @@ def _read_json(source: SourceText) -> list[Document] | None:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries = dict(pairs)
+    # Thousands of specs have the same keys and values: one text for all is half of their memory.
+    entries = {
+        intern(key): intern(value) if type(value) is str and len(value) <= MAX_SHARED else value
+        for key, value in pairs
+    }
     if len(entries) != len(pairs):
         raise ValueError("a key is given twice")
     return entries
