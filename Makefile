@@ -32,7 +32,7 @@ rehearse-outage: $(VENV)/.demo ## The gateway goes away in the middle of an appl
 	@$(BIN)/python -m tools.rehearse outage
 
 test: $(VENV)/.test lint ## Lint, types, import contracts, generated files, tests.
-	$(BIN)/python -m pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --dist worksteal
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

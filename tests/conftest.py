@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sqlite3
+import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +32,28 @@ settings.register_profile(
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
+
+# Tests start hundreds of processes of the product: no one of them shall compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - what is made there is private
+_ENOUGH_BYTES = 2 << 30
+
+
+def _is_fit(folder: Path) -> bool:
+    """Whether temporary files can be there, programs among them."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return False
+    runs_programs = not os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0)
+    return runs_programs and shutil.disk_usage(folder).free > _ENOUGH_BYTES
+
+
+# A disk makes a test wait for each commit of a state. No test cuts the power, and the death of a
+# process loses as little in memory: the calls, their order and the locks are the same.
+if "TMPDIR" not in os.environ and _is_fit(_MEMORY):
+    os.environ["TMPDIR"] = str(_MEMORY)
+    tempfile.tempdir = None
 
 _FOREIGN = (
     *("RUNAI_", "RECONCILER_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
