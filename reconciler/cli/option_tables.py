@@ -35,6 +35,14 @@ MARKDOWN_LIMIT = click.option(
 )
 
 
+MAX_ERRORS = click.option(
+    "--max-errors",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Show the findings up to error N, and then stop.",
+)
+
+
 def _from_environment(flag: str, **settings: Any) -> Decorator:
     """An option that a variable of the environment may give as well: RECONCILER_<FLAG>."""
     name = flag.partition("/")[0].removeprefix("--").replace("-", "_")
@@ -215,6 +223,7 @@ PLAN: tuple[Decorator, ...] = (
         metavar="NAME=ID",
         help="Accept that a project's name means another project now, this one; repeatable.",
     ),
+    MAX_ERRORS,
 )
 
 APPLY: tuple[Decorator, ...] = (

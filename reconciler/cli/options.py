@@ -67,6 +67,7 @@ class PlanFlags:
     allow_deletes: int = 0
     allow_missing: int = 0
     allow_empty: bool = False
+    max_errors: int | None = None
     accept_projects: tuple[tuple[str, str], ...] = ()
 
     def request(self, places: tuple[str, ...]) -> PlanRequest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -63,3 +63,11 @@ def sort_diagnostics(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     """Whether any of the diagnostics must stop a run."""
     return any(d.severity is Severity.ERROR for d in diagnostics)
+
+
+def up_to_error(diagnostics: Sequence[Diagnostic], count: int | None) -> Sequence[Diagnostic]:
+    """The diagnostics up to the error of this number, counted from 1; None is all of them."""
+    errors = [at for at, each in enumerate(diagnostics) if each.severity is Severity.ERROR]
+    if count is None or len(errors) <= count:
+        return diagnostics
+    return diagnostics[: errors[count - 1] + 1]

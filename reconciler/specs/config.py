@@ -96,6 +96,11 @@ class Config:
         """The rules by which values are secret in this repository."""
         return RedactionRules(redact=self.redact or (), reveal=self.reveal or ())
 
+    def included_paths(self, root: Path) -> list[Path]:
+        """What `include` names, relative to the file that says so, whether it is there or not."""
+        folder = self.path.parent if self.path else root
+        return [folder / name for name in self.include]
+
     def locate(self, *path: Step) -> Where | None:
         """Where a value is written; None where the file does not give it."""
         if not (isinstance(self.where, ConfigPositions) and path[0] in self.where):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, Result
 from tests.cli.repositories import new_project, spec, write_specs
 
 
@@ -61,6 +64,44 @@ def test_the_state_lies_beside_the_configuration(cli: Cli, workloads: Path) -> N
     assert (folder / ".gitignore").read_text() == "# The state is not source code.\n*\n"
     assert not Path(".reconciler").exists()
     assert cli("state", "list", *config).out.count("\n") == 2
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("started_in", [".", "elsewhere"])
+def test_documents_of_standard_input_belong_to_the_configuration(
+    cli: Cli, workloads: Path, monkeypatch: pytest.MonkeyPatch, started_in: str
+) -> None:
+    """State, stack, defaults and files that a spec names lie beside it, wherever one stands."""
+    project = new_project()
+    one = spec("a", project)
+    (workloads / "a.json").rename(workloads / "_manifest.json")
+    (workloads / "_manifest.json").write_text(json.dumps(one["manifest"]))
+    (workloads / "_defaults.yaml").write_text("metadata: {priority: high}\n")
+    (workloads / "reconciler.yaml").write_text("stack: my-team\nstate: kept/state.db\n")
+    here = Path.cwd() / started_in
+    here.mkdir(exist_ok=True)
+    (here / "_defaults.yaml").write_text("metadata: {priority: low}\n")
+    monkeypatch.chdir(here)
+    config = Path(os.path.relpath(workloads / "reconciler.yaml"))
+    document = json.dumps({"metadata": one["metadata"], "manifestFile": "_manifest.json"})
+
+    def typed(*words: str) -> Result:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(document.encode())))
+        return cli(*words, "--config", config)
+
+    rendered = typed("render", "-", "-o", "json")
+    applied = typed("apply", "-", "--yes", "--init", "-q")
+    listed = typed("state", "list", "-o", "json")
+    assert (rendered.code, applied.code, listed.code) == (0, 0, 0), applied.err
+    assert json.loads(rendered.out)[0]["metadata"]["priority"] == "high"
+    assert f"{project}/a" in listed.out
+    kept = workloads / "kept"
+    assert sorted(path.name for path in kept.glob("*.db")) == ["state.db"]
+    assert (kept / ".gitignore").read_text() == "# The state is not source code.\n*\n"
+    assert sorted(path.name for path in here.iterdir() if path.is_file()) == ["_defaults.yaml"]
+    planned = typed("plan", "-")
+    assert "Stack my-team on " in planned.out
+    assert f", state {config.parent}/kept/state.db.\n" in planned.out
 
 
 @pytest.mark.usefixtures("server")

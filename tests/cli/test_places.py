@@ -54,6 +54,23 @@ def test_nothing_is_written_over(
     assert cli("plan", specs).code == 0
 
 
+@pytest.mark.parametrize("command", ["plan", "apply", "validate"])
+def test_an_included_folder_holds_specs_as_well(cli: Cli, tmp_path: Path, command: str) -> None:
+    """What would be read as a spec by the next run is not written there, also after a validate."""
+    (tmp_path / ".git").mkdir()
+    base, root = write_specs(tmp_path / "base", spec("a", new_project())), tmp_path / "dev"
+    root.mkdir()
+    (root / "reconciler.yaml").write_text("include: [../base]\n")
+    # The second validate remembers that nothing is wrong, and reads no spec.
+    assert cli("validate", root).code == 0
+    yes = ("--yes", "--init") if command == "apply" else ()
+    refused = cli(command, root, *yes, "-o", "json=base/out.json")
+    assert (refused.code, refused.out) == (64, "")
+    assert "-o: base/out.json: it is among the specs and would be read as one" in refused.err
+    assert [path.name for path in base.iterdir()] == ["a.json"]
+    assert cli("validate", root, "-o", "json=base/_out.json").code == 0
+
+
 def test_a_quiet_apply_says_nothing_if_nothing_was_done(cli: Cli, specs: Path) -> None:
     """A scheduler mails what is printed."""
     assert (idle := cli("apply", specs, "--yes", "-q")).code == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -102,6 +103,24 @@ def test_a_number_of_errors_is_enough(cli: Cli, tmp_path: Path) -> None:
         assert cut.err == f"{7 - shown} more findings are not shown (--max-errors)\n"
         assert cut.code == 3
     assert cli("validate", root, "--max-errors", 4).err == ""
+
+
+@pytest.mark.parametrize("command", [("plan",), ("apply", "--yes"), ("destroy", "--yes")])
+def test_a_plan_and_an_apply_show_as_many_errors(
+    cli: Cli, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """The specs are as invalid as before; whoever reads them is shown the first of it."""
+    root = write_specs(tmp_path / "w", broken("a"), warned("b"), broken("c"))
+    cut, whole = (cli(*command, root, *more) for more in (("--max-errors", 2), ()))
+    assert (cut.code, whole.code) == (3, 3)
+    findings = [line for line in whole.err.splitlines() if re.search(r" \([a-z-]+\)$", line)]
+    assert len(findings) == 7
+    end = ["error: the specs are not valid; nothing was sent"]
+    assert [line for line in cut.err.splitlines() if not line.startswith("  hint: ")] == [
+        *findings[:2],
+        "5 more findings are not shown (--max-errors)",
+        *end,
+    ]
 
 
 @pytest.fixture

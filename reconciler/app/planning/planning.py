@@ -320,7 +320,7 @@ def _check_projects(
     diagnostics = check_projects(desired, projects.listed, workspace.loaded)
     plan = replace(plan, diagnostics=sort_diagnostics((*plan.diagnostics, *diagnostics)))
     if has_errors(diagnostics):
-        raise InvalidSpecsError(plan.diagnostics, workspace.prefix)
+        raise InvalidSpecsError(plan.diagnostics, workspace.prefix, workspace.max_errors)
     return plan
 
 

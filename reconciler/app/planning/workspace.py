@@ -19,12 +19,18 @@ from reconciler.specs.source.fileaccess import near_miss
 
 
 class InvalidSpecsError(InvalidInputError):
-    """Specs or configuration have errors: all of them are in `diagnostics`."""
+    """Specs or configuration have errors: all of them are in `diagnostics`.
 
-    def __init__(self, diagnostics: Sequence[Diagnostic], prefix: str) -> None:
+    A person is shown so many errors as `max_errors` says, or all.
+    """
+
+    def __init__(
+        self, diagnostics: Sequence[Diagnostic], prefix: str, max_errors: int | None = None
+    ) -> None:
         super().__init__("the specs are not valid; nothing was sent")
         self.diagnostics = tuple(diagnostics)
         self.prefix = prefix
+        self.max_errors = max_errors
 
 
 # For policies, in a run that has no end of its own.
@@ -36,7 +42,8 @@ class Workspace:
     """What was read; `places` are the parts that this run is about, `.` for all of it.
 
     `prefix` before a file's name makes a path that can be opened from the current directory.
-    `loaded` knows of each part of a spec where it was written.
+    Of invalid specs no more errors are shown than `max_errors`. `loaded` knows of each part of a
+    spec where it was written.
     """
 
     settings: Settings
@@ -45,7 +52,14 @@ class Workspace:
     files: int
     places: tuple[str, ...]
     prefix: str
+    max_errors: int | None = None
     loaded: Loaded = field(default_factory=Loaded, repr=False, compare=False)
+
+    @property
+    def roots(self) -> list[Path]:
+        """The folders that hold the specs: the root, and what it includes."""
+        root = self.settings.root
+        return [root, *(root / name for name in self.loaded.included)]
 
     def resolved(self, resolution: Resolution) -> Workspace:
         """The same with what names of projects mean; one that means none has an error."""
@@ -56,7 +70,7 @@ class Workspace:
     def need_valid(self) -> None:
         """Raise InvalidSpecsError when anything has an error, whichever file it is in."""
         if has_errors(self.diagnostics):
-            raise InvalidSpecsError(self.diagnostics, self.prefix)
+            raise InvalidSpecsError(self.diagnostics, self.prefix, self.max_errors)
 
 
 def open_workspace(
@@ -65,6 +79,7 @@ def open_workspace(
     environ: Mapping[str, str],
     *,
     drafts: Mapping[str, str] = MappingProxyType({}),
+    max_errors: int | None = None,
 ) -> Workspace:
     """Read the repository that the paths belong to, and what holds for a run in it.
 
@@ -87,6 +102,7 @@ def open_workspace(
         files=loaded.files,
         places=loaded.targets,
         prefix=loaded.prefix,
+        max_errors=max_errors,
         loaded=loaded,
     )
 
@@ -101,7 +117,9 @@ def find_repository(paths: Sequence[Path], config: Path | None) -> tuple[Path, C
         if str(path) != "-" and not path.exists():
             hint = near_miss(Path(), str(path)) or "give an existing folder"
             raise InvalidInputError(f"there is nothing at {path}", hint=hint)
-    first = next((path for path in paths if str(path) != "-"), Path())
+    # What comes by standard input lies nowhere: it belongs to the configuration that is named.
+    unplaced = config.parent if config else Path()
+    first = next((path for path in paths if str(path) != "-"), unplaced)
     root = find_root(first if first.is_dir() else first.parent)
     return root, _load_config(config, root)
 

@@ -170,7 +170,8 @@ def _carry_out(
     if not apply_flags.yes and not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on; add --yes to apply without asking")
     need_folder(directory)
-    workspace, metrics = open_workspace([directory], flags, os.environ), MetricsWriter.current()
+    workspace = open_workspace([directory], flags, os.environ, max_errors=plan_flags.max_errors)
+    metrics = MetricsWriter.current()
     wait_for = WaitFor(apply_flags.wait_for)
     has_no_end = apply_flags.wait and wait_for is WaitFor.COMPLETED
     if not apply_flags.wait and wait_for is not WaitFor.SYNCED:
@@ -186,7 +187,7 @@ def _carry_out(
         endless = dataclasses.replace(workspace.settings, deadline=math.inf)
         workspace = dataclasses.replace(workspace, settings=endless)
     metrics.settings = workspace.settings
-    check_output_paths(console, root=workspace.settings.root, state=workspace.settings.state)
+    check_output_paths(console, roots=workspace.roots, state=workspace.settings.state)
     # Once workloads are being made it is too late to find out that a report cannot be written.
     console.check_files()
     plan = plan_flags.request(workspace.places) if plan_file is None else _saved_request(plan_file)

@@ -146,10 +146,11 @@ def _plan(
     from reconciler.cli.output.plan_output import show_plan, state_name
 
     need_folder(directory)
-    workspace, metrics = open_workspace([directory], flags, os.environ), MetricsWriter.current()
+    workspace = open_workspace([directory], flags, os.environ, max_errors=plan_flags.max_errors)
+    metrics = MetricsWriter.current()
     metrics.settings = workspace.settings
     check_output_paths(
-        console, save_to=save_to, root=workspace.settings.root, state=workspace.settings.state
+        console, save_to=save_to, roots=workspace.roots, state=workspace.settings.state
     )
     request = plan_flags.request(workspace.places)
     if explain is not None:

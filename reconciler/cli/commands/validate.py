@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from reconciler.cli.help import HelpCommand
+from reconciler.cli.option_tables import MAX_ERRORS
 from reconciler.cli.options import OutputOptions, checking_options, output_options
 from reconciler.errors import InvalidInputError
 
@@ -35,12 +36,7 @@ Checked = TypeVar("Checked", bound="CheckedSpecs")
     show_default=True,
     help="Lowest severity that makes the command fail.",
 )
-@click.option(
-    "--max-errors",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Show the findings up to error N, and then stop.",
-)
+@MAX_ERRORS
 @click.option(
     "--no-cache",
     is_flag=True,
@@ -95,8 +91,8 @@ def validate(
     hidden = tuple(glob for _, config in roots for glob in config.rules.redact)
     rules = roots[0][1].rules if len(roots) == 1 else RedactionRules(redact=hidden)
     results = ValidationOutput(console, rules)
-    for root, _ in roots:
-        check_output_paths(console, root=root)
+    for root, config in roots:
+        check_output_paths(console, roots=[root, *config.included_paths(root)])
     parts: Sequence[CheckedSpecs]
     if ask_server:
         # Only here: it loads the HTTP client, which takes longer than to read the specs.

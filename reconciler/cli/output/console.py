@@ -21,7 +21,7 @@ from reconciler.cli.appended_file import AppendedFile
 from reconciler.cli.invocation import current_commands
 from reconciler.cli.options import OutputOptions
 from reconciler.cli.params import Output
-from reconciler.core.diagnostics import Diagnostic
+from reconciler.core.diagnostics import Diagnostic, up_to_error
 from reconciler.errors import ReconcilerError
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.formatting import wrap_words
@@ -223,13 +223,21 @@ def explain(error: ReconcilerError) -> None:
     console = Console()
     text = console.text(err=True)
     match error:
-        case InvalidSpecsError(diagnostics=diagnostics, prefix=prefix):
-            console.diagnostics(diagnostics, prefix)
+        case InvalidSpecsError(diagnostics=diagnostics, prefix=prefix, max_errors=max_errors):
+            shown = up_to_error(diagnostics, max_errors)
+            console.diagnostics(shown, prefix)
+            if hidden := len(diagnostics) - len(shown):
+                console.note(hidden_findings(hidden))
             console.warn(text.error(error))
         case GuardError(refusals=refusals):
             console.warn(text.refusals(refusals))
         case _:
             console.warn(text.error(error))
+
+
+def hidden_findings(count: int) -> str:
+    """That so many findings are known, and left out of what is shown."""
+    return f"{count} more findings are not shown (--max-errors)"
 
 
 def utc_now() -> str:

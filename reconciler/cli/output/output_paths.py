@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,11 +15,16 @@ SPEC_SUFFIXES = (".json", ".yaml", ".yml")
 
 
 def check_output_paths(
-    console: Console, *, root: Path, state: StatePlace | None = None, save_to: Path | None = None
+    console: Console,
+    *,
+    roots: Sequence[Path],
+    state: StatePlace | None = None,
+    save_to: Path | None = None,
 ) -> None:
     """Raise click's usage error for a file that another output, the state or the specs would lose.
 
-    An output among the specs would be read as one by the next run, and stop it.
+    `roots` hold specs, as a root and the folders that it includes do. An output among them would
+    be read as a spec by the next run, and stop it.
     """
     metrics = MetricsWriter.current()
     outputs = [("-o", output.path) for output in console.outputs]
@@ -30,7 +36,7 @@ def check_output_paths(
             continue
         # Two names may lead to one file.
         real = path.resolve()
-        problem = _problem_with(flag, real, root.resolve(), file)
+        problem = _problem_with(flag, real, [root.resolve() for root in roots], file)
         if real in flags:
             problem = f"{flags[real]} writes it as well"
         if problem:
@@ -40,15 +46,18 @@ def check_output_paths(
         flags[real] = flag
 
 
-def _problem_with(flag: str, path: Path, root: Path, state: Path | None) -> str:
+def _problem_with(flag: str, path: Path, roots: Sequence[Path], state: Path | None) -> str:
     # The state itself, its lock, its journal and its copies all begin with its name.
     if state is not None and path.parent == state.parent and path.name.startswith(state.name):
         return "it belongs to the state"
     if flag == "--save" and path.exists() and not path.is_file():
         return "it is not a regular file"
-    if path.suffix.lower() in SPEC_SUFFIXES and path.is_relative_to(root):
-        is_hidden = any(part.startswith((".", "_")) for part in path.relative_to(root).parts)
-        if not is_hidden:
+    if path.suffix.lower() not in SPEC_SUFFIXES:
+        return ""
+    for root in roots:
+        if path.is_relative_to(root) and not any(
+            part.startswith((".", "_")) for part in path.relative_to(root).parts
+        ):
             return (
                 "it is among the specs and would be read as one; use another folder, another "
                 "ending, or a name that begins with '.' or '_'"

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from reconciler.cli.checkout import prefix_in_checkout
-from reconciler.cli.output.console import Console
+from reconciler.cli.output.console import Console, hidden_findings
 from reconciler.cli.output.source_excerpts import terminal_excerpts
-from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.diagnostics import Diagnostic, Severity, up_to_error
 from reconciler.core.secrets.rules import RedactionRules
 from reconciler.report.machine.documents import diagnostics_document, to_text
 from reconciler.report.machine.github import annotations_text
@@ -47,17 +47,14 @@ class ValidationOutput:
         self, loaded: CheckedSpecs, root: Path, *, max_errors: int | None, fail_on: str
     ) -> None:
         """Show the diagnostics in every format, at most so many errors."""
-        diagnostics = loaded.diagnostics
-        errors = [at for at, d in enumerate(diagnostics) if d.severity is Severity.ERROR]
-        if max_errors is not None and len(errors) > max_errors:
-            diagnostics = diagnostics[: errors[max_errors - 1] + 1]
+        diagnostics = up_to_error(loaded.diagnostics, max_errors)
         named = _name_files(diagnostics, loaded.prefix)
         self.show_plain(named, len(loaded.workloads), loaded.files)
         if not self.is_plain:
             self._show_in_checkout(loaded, diagnostics, root, fail_on)
         hidden = len(loaded.diagnostics) - len(diagnostics)
         if hidden:
-            self._console.note(f"{hidden} more findings are not shown (--max-errors)")
+            self._console.note(hidden_findings(hidden))
 
     def show_plain(self, diagnostics: Sequence[Diagnostic], workloads: int, files: int) -> None:
         """The formats whose reader opens a file from the working directory."""

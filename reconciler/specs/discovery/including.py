@@ -21,9 +21,10 @@ def included_folders(
 ) -> tuple[IncludedFolder, ...]:
     """Resolve what `include` names; a folder that cannot be included is a diagnostic instead."""
     folders: list[IncludedFolder] = []
-    for index, text in enumerate(config.include):
+    for index, (text, path) in enumerate(
+        zip(config.include, config.included_paths(root), strict=True)
+    ):
         where = config.locate("include", index) or Where(file=".")
-        path = (config.path.parent if config.path else root) / text
         folder = _resolve(path, root)
         if isinstance(folder, IncludedFolder):
             overlap = next(_overlaps(folder, root, folders), "")
