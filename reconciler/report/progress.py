@@ -30,6 +30,8 @@ WINDOW_SECONDS = 30.0
 # Nobody is told when the limit grows again, so a cut is only named for as long as it is news.
 NEWS_SECONDS = 15.0
 BAR_WIDTH = 20
+# Nothing is changed by a run that waits for what is there already.
+WAITING = "waiting for unchanged workloads"
 OLDEST = 3
 
 
@@ -93,6 +95,8 @@ class Progress:
     def sentence(self) -> str:
         """All of it in one sentence, for those who see one line now and then."""
         with self._lock:
+            if not self.total:
+                return WAITING
             parts = [f"{self.done} of {self.total} done", *self._unsuccessful()]
             return f"applying: {', '.join(parts)}"
 
@@ -104,6 +108,8 @@ class Progress:
             filled = int(share * BAR_WIDTH)
             bar = "━" * filled + "─" * (BAR_WIDTH - filled)
             passed = str(timedelta(seconds=int(now - self._began)))
+            if not self.total:
+                return [f"{WAITING}  {passed}"]
             time = ", ".join(filter(None, (passed, self._time_left(now))))
             lines = [f"{bar} {self.done} of {self.total} ({share:.0%})  {time}", self._counts()]
             if self._plan and (self._plan.gpus.before or self._plan.gpus.after):

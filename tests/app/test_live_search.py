@@ -249,3 +249,22 @@ def test_a_server_that_tells_no_idle_gpus_is_not_guessed(world: World) -> None:
         "4501/notes: the server does not say since when it is in its phase",
     ]
     assert found.exit_code == 9
+
+
+def test_before_the_first_apply_all_that_runs_is_unmanaged(tmp_path: Path) -> None:
+    """There is no state yet, and none is made."""
+    place = tmp_path / "none.db"
+    world = World()
+    world.settings = dataclasses.replace(world.settings, state=FilePlace(path=place))
+    plant(world, gpus("by-hand", 2))
+    found = run(
+        search_unmanaged(
+            world.settings,
+            ProjectSearch(projects=["4501"]),
+            connector=world.connector(),
+            say=lambda _: None,
+        ),
+        world.timeline,
+    )
+    assert [str(each.listed.address) for each in found.unmanaged] == ["4501/by-hand"]
+    assert not place.exists()

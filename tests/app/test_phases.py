@@ -78,6 +78,7 @@ def test_one_list_tells_the_phases(world: World) -> None:
         "4501/half     Degraded   Synced  1h   0/0/0  Some pods are not ready\n"
         "4501/refused  Failed     Failed  1h   0/0/0  no such image\n"
         "4501/wait     Pending    Synced  1h   0/0/0  no node has a GPU\n"
+        "Project 4501 is project-4501.\n"
         "6 workloads, 0 GPUs requested; 2 failed, 0 missing, 0 in doubt, 1 degraded, 1 pending."
     )
     assert [one.row.address.name for one in statuses if one.is_wrong] == [
@@ -160,6 +161,7 @@ def test_what_is_declared_and_was_never_created_is_listed(world: World) -> None:
         "4501/chat  Running      Synced  1h   0/0/0\n"
         "4501/new   not created  -       -    0/-/-  "
         "declared in new.yaml:1; no apply has created it\n"
+        "Project 4501 is project-4501.\n"
         "2 workloads, 0 GPUs requested; 0 failed, 0 missing, 0 in doubt, 1 not created."
     )
     assert [one.is_wrong for one in looks] == [False, True]

@@ -12,6 +12,7 @@ import pytest
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.planning.workspace import InvalidSpecsError
 from reconciler.app.refused import GuardError
+from reconciler.app.status.workload_status import StatusRequest, read_statuses
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import StalePlanError, UsageError
@@ -469,3 +470,22 @@ def test_a_destroy_goes_by_recorded_ids(tmp_path: Path) -> None:
     assert (team.live(), team.pins()) == (["4501/batch"], {"ml": "4501"})
     with pytest.raises(UsageError, match="--accept-project is for plan and apply"):
         team.apply(PlanRequest(options=destroying), ml="4501")
+
+
+def test_status_says_that_a_project_was_made_again(tmp_path: Path) -> None:
+    """Nothing can be read under its old id: the reason is the one of a plan, and no URL."""
+    team = Team(tmp_path)
+    team.write(chat_yaml=spec())
+    team.apply()
+    team.world.sandbox.store.remake_project("4501", "4502")
+    with pytest.raises(GuardError) as planned:
+        team.plan()
+    settings = team.workspace.settings
+    with pytest.raises(GuardError) as looked:
+        team.run(
+            lambda connector: read_statuses(
+                settings, StatusRequest(), connector=connector, say=lambda _: None
+            )
+        )
+    assert looked.value.refusals == planned.value.refusals
+    assert "add --accept-project ml=4502" in looked.value.refusals[0].hint

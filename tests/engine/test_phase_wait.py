@@ -79,13 +79,20 @@ def test_what_serves_is_complete_once_it_runs() -> None:
 
 def test_waiting_for_running_ends_with_it() -> None:
     """What waits for GPUs is told with its phase when the time is up, and recorded."""
-    world = World("pending=1m name=soon", "pending name=never")
+    world = World(
+        "pending=1m name=soon",
+        "pending name=never pool=a100 reason=OverLimit "
+        "message='0/3 nodes are available: insufficient GPU'",
+    )
 
     ran = world.apply(wish("soon", kind="Job"), wish("never"), wait_for=RUNNING, wait_timeout=600.0)
 
     assert ran.told == [
         "done: create 4501/soon",
-        "failed: create 4501/never: accepted, but not running: still Pending after 600 s",
+        (
+            "failed: create 4501/never: accepted, but not running: still Pending after 600 s: "
+            "0/3 nodes are available: insufficient GPU (node pool a100)"
+        ),
     ]
     assert world.state() == ["never ACCEPTED Synced", "soon ACCEPTED Synced"]
 

@@ -12,7 +12,14 @@ from reconciler.report.error_field import Locate, find_field
 from reconciler.report.next_step import Commands
 from reconciler.report.text.conclusion import FEW, MOST, Conclusion
 from reconciler.report.text.escape import escape_terminal
-from tests.support.factories import NOW, make_address, make_desired, make_manifest, plan_for
+from tests.support.factories import (
+    NOW,
+    make_address,
+    make_desired,
+    make_manifest,
+    make_recorded,
+    plan_for,
+)
 from tests.support.strategies import hostile
 
 RUN = "5e0d6c0e-3f0a-4d51-9a52-0c6f6f9d2f11"
@@ -187,3 +194,15 @@ def test_each_doubt_has_its_own_way_out() -> None:
     assert [line.rpartition("state resolve ")[2] for line in lines if "next: " in line] == [
         f"1/{name} --id ID --state w/.reconciler/state.db (or --abandon)" for name in ("a", "b")
     ]
+
+
+def test_what_only_was_waited_for_has_the_line_of_its_spec() -> None:
+    """An unchanged workload is no change of the plan, and its author looks for it all the same."""
+    desired = make_desired("1/a", file="team/a.yaml", line=3)
+    plan = plan_for([desired], [make_recorded(desired)])
+    assert [action.kind for action in plan.actions] == ["keep"]
+    problem = failed("1/a", "accepted, but not running: still Pending after 600 s", "hold")
+    text = Conclusion(plan, run=RUN, commands=COMMANDS, prefix="w/").text([problem])
+    assert text.splitlines()[1] == (
+        "  w/team/a.yaml:3:1: error: accepted, but not running: still Pending after 600 s (1/a)"
+    )

@@ -176,3 +176,10 @@ def test_the_present_pace_is_told() -> None:
     )
     progress.trace(request)
     assert progress.lines(1.0)[1] == "0 under way, 3 waiting, up to 12 requests at a time"
+
+
+def test_without_changes_it_says_what_is_waited_for() -> None:
+    """Of no action nothing can be done: `--wait-for` also waits for what is unchanged."""
+    progress = Progress(0, plan(), now=0.0)
+    assert progress.sentence() == "waiting for unchanged workloads"
+    assert progress.lines(75.0) == ["waiting for unchanged workloads  0:01:15"]

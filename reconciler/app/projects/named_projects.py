@@ -94,6 +94,23 @@ async def find_resolution(
     return replace(unresolved, ids={n: pins[n] for n in map(str, names) if n in pins})
 
 
+async def need_same_projects(
+    projects: ServerProjects,
+    *,
+    pins: Mapping[str, str],
+    aliases: Collection[str],
+    recorded: Collection[Recorded],
+) -> None:
+    """Raise GuardError where a name means another project on the server than its pin says.
+
+    Raises UnreachableError when the run ends meanwhile.
+    """
+    names = [ProjectName.of(name) for name in pins if name not in aliases]
+    meant = await find_resolution(names, projects, pins=pins, aliases=aliases)
+    if refusals := check_pins(pins, meant.ids, {}, recorded=recorded):
+        raise GuardError(refusals)
+
+
 def need_whole_acceptance(accepted: Mapping[str, str], *, is_narrowed: bool) -> None:
     """Raise UsageError where a name is accepted for a part of its workloads.
 

@@ -13,6 +13,7 @@ from reconciler.app.projects.typed_names import TypedNames, ask_for_names
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.list_workloads import visit_each
+from reconciler.app.state.states import without_state
 from reconciler.app.status.phases import Phases, read_phases
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Header, Recorded, Remote
@@ -27,7 +28,7 @@ from reconciler.errors import UsageError
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session
-    from reconciler.ports import EventListener, StateStore
+    from reconciler.ports import EventListener, RecordStore
 
 T = TypeVar("T")
 
@@ -62,11 +63,11 @@ class ProjectSearch:
 
 
 async def _look_through(
-    search: ProjectSearch, settings: Settings, store: StateStore, session: Session
+    search: ProjectSearch, settings: Settings, store: RecordStore, session: Session
 ) -> tuple[ProjectSearch, Phases]:
     """The search in ids, and the lists of its projects with why others have none, by name."""
     projects = ServerProjects(session, discovery=settings.discovery)
-    target, rows = store.header.target, store.read()
+    target, rows = store.header.target, tuple(store.read())
     names = TypedNames.of(target, settings.projects, (row.address for row in rows))
     unknown = names.unknown(search.patterns, search.projects)
     names = await ask_for_names(names, unknown, projects)
@@ -96,12 +97,13 @@ async def search_unmanaged(
 ) -> LiveSearch:
     """Find the live workloads that the state does not record, by address.
 
-    Raises StateError, UnreachableError, GuardError for another target, UsageError without projects.
+    Raises UnreachableError, GuardError for another target, UsageError without projects.
     """
-    with open_beside_server(settings, connector, say) as state:
-        store = state.open()
-        rows, header = store.read(), store.header
+    with open_beside_server(settings, connector, say, may_be_missing=True) as state:
         async with state.connect() as session:
+            # Before the first apply nothing is recorded, and all that lives is unmanaged.
+            store = state.store or without_state(session.target)
+            rows, header = tuple(store.read()), store.header
             search, phases = await _look_through(search, settings, store, session)
             unmanaged = await find_unmanaged(
                 filter(search.selects, phases.listed.values()), rows, header, session
@@ -124,10 +126,10 @@ async def search_idle(
     say: EventListener,
 ) -> LiveSearch:
     """Find what holds idle GPUs, recorded or not; raises what `search_unmanaged` does."""
-    with open_beside_server(settings, connector, say) as state:
-        store = state.open()
-        rows = store.read()
+    with open_beside_server(settings, connector, say, may_be_missing=True) as state:
         async with state.connect() as session:
+            store = state.store or without_state(session.target)
+            rows = tuple(store.read())
             search, phases = await _look_through(search, settings, store, session)
             at = session.dispatcher.server.earliest()
             listed = filter(search.selects, phases.listed.values())

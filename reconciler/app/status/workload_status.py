@@ -6,10 +6,11 @@ import asyncio
 import dataclasses
 import math
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from reconciler.app.projects.named_projects import need_same_projects
 from reconciler.app.projects.server_projects import ServerProjects
 from reconciler.app.projects.typed_names import TypedNames, ask_for_names
 from reconciler.app.session import Connector, Session
@@ -53,12 +54,17 @@ class StatusRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chosen:
-    """The records to look at, who else is at work on their state, and projects' names by id."""
+    """The records to look at, who else is at work on their state, and what projects are called.
+
+    `project_names` are by id, `pins` the ids of names in the state, `aliases` those of settings.
+    """
 
     rows: Sequence[Recorded]
     at_work: str
     quick: bool
     project_names: Mapping[str, str]
+    pins: Mapping[str, str]
+    aliases: Collection[str]
 
 
 Show = Callable[[Sequence[Status]], None]
@@ -263,6 +269,8 @@ class _Choice:
             at_work=at_work,
             quick=self._request.quick,
             project_names=names_of_projects(names.ids),
+            pins=store.header.target.pins,
+            aliases=self._settings.projects,
         )
 
 
@@ -316,7 +324,17 @@ async def _read(
         row.op for row in rows if chosen.quick and is_synced_by_list(row, listed.get(row.id or ""))
     }
     unsure = [row for row in rows if row.op not in told]
-    live = await read_live(unsure, session, say, keep=_without_content)
+    try:
+        live = await read_live(unsure, session, say, keep=_without_content)
+    except UnreachableError:
+        # Of a project that was made again nothing can be read by the old id.
+        await need_same_projects(
+            ServerProjects(session, discovery=discovery),
+            pins=chosen.pins,
+            aliases=chosen.aliases,
+            recorded=rows,
+        )
+        raise
     removed = await read_removed(rows, live, session, discovery=discovery)
     # By the names that people type; else as the server calls them, which its list tells.
     called = {row.address.project: row.project_name or "" for row in listed.values()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--into",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False),
     required=True,
     metavar="DIR",
-    help="Folder for the new specs.",
+    help="Folder for the new specs; it is made if there is none.",
 )
 @click.option(
     "--project",
@@ -90,6 +90,10 @@ def import_command(
     def read(drafts: Mapping[str, str]) -> Workspace:
         return open_workspace([into], flags, os.environ, drafts=drafts)
 
+    # Nothing is left of a new folder into which nothing was written.
+    new = [path for path in (into, *into.parents) if not path.exists()]
+    into.mkdir(parents=True, exist_ok=True)
+    click.get_current_context().call_on_close(lambda: _remove_empty(new))
     root, _ = find_repository([into], flags.config)
     folder = spec_folder(into, root)
     workspace = read({})
@@ -122,3 +126,12 @@ def import_command(
         return finish_edit(())
     show_imported(console, proposal, files, workspace.prefix, dry_run=edit.dry_run)
     return 0
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove these folders, the innermost first, as far as they are empty."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return

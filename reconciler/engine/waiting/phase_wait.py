@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from reconciler.core.model import LastSeen, Own, Purpose, Recorded
+from reconciler.core.model import LastSeen, Own, Purpose, Recorded, join_reasons
 from reconciler.core.outcome import Cause, Failed, Outcome, Succeeded
 from reconciler.core.planning.actions import (
     AnyAction,
@@ -20,7 +20,7 @@ from reconciler.core.planning.actions import (
     recorded_of,
 )
 from reconciler.core.planning.plan import MISSING
-from reconciler.core.protocol.api_results import ApiResult, NotFound
+from reconciler.core.protocol.api_results import ApiResult, Described, Method, NotFound
 from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
 from reconciler.core.stop_reason import StopReason
 from reconciler.engine.requests.dispatcher import StoppedError
@@ -118,7 +118,7 @@ async def _wait_for_phase(
     """
     run, aim = work.run, _aim_of(row, work.run.options.wait_for)
     end = run.clock.monotonic() + run.options.wait_timeout
-    phase = "not listed"
+    phase, last = "not listed", None
     try:
         while run.clock.monotonic() <= end:
             look = await run.phases.look(row.address.project)
@@ -133,7 +133,7 @@ async def _wait_for_phase(
                 return workload
             if workload is None or workload.phase is None:
                 continue
-            phase = workload.phase.value
+            phase, last = workload.phase.value, workload
             if _is_stale(workload, updated_at):
                 continue
             if workload.phase is WorkloadPhase.FAILED:
@@ -150,11 +150,31 @@ async def _wait_for_phase(
         if run.halt.reason is not StopReason.DEADLINE:
             return replace(done, detail=f"accepted; the wait for {aim} was cut short")
     waited = "at the deadline" if run.halt else f"after {run.options.wait_timeout:g} s"
+    reason = "" if last is None else await _find_reason(work, last)
     return Failed(
         id=row.id,
-        message=f"accepted, but not {aim}: still {phase} {waited}",
+        message=f"accepted, but not {aim}: still {phase} {waited}{f': {reason}' if reason else ''}",
         hint="an apply with the same --wait-for goes on waiting; 'reconciler status' tells more",
     )
+
+
+async def _find_reason(work: ActionContext, workload: LiveWorkload) -> str:
+    """Why a workload is still in its phase: what the scheduler says, else what the list said."""
+    told = workload.phase_message
+    if workload.phase is not WorkloadPhase.PENDING:
+        return told
+    try:
+        response = await work.run.dispatcher.send(
+            Method.GET, lambda _: work.run.api.live.describe(workload.id)
+        )
+    except StoppedError:
+        # At the deadline nothing is sent any more.
+        return told
+    pending = response.workload.pending if isinstance(response, Described) else ()
+    reasons = [
+        f"{reason.message or reason.code} (node pool {reason.node_pool})" for reason in pending
+    ]
+    return join_reasons(*reasons) or told
 
 
 def _aim_of(row: Recorded, wait_for: WaitFor) -> WaitFor:

@@ -54,7 +54,7 @@ class Conclusion:
         prefix: str = "",
         locate: Locate | None = None,
     ) -> None:
-        self._actions = {action.address: action for action in (*plan.changes, *plan.holds)}
+        self._actions = {action.address: action for action in plan.actions}
         self._run = run
         self._stopped_by = stopped_by
         self._commands = commands
