@@ -98,6 +98,17 @@ def test_one_page_shows_the_plans_of_all(cli: Cli, tmp_path: Path, two: tuple[st
 
 
 @pytest.mark.usefixtures("server")
+def test_bars_of_two_folders_have_one_scale(cli: Cli, tmp_path: Path, two: tuple[str, str]) -> None:
+    """A plan of three GPUs has a bar that is three times as long as that of one."""
+    write_specs(tmp_path / "b", spec("x", new_project()), spec("y", new_project()))
+    assert cli("plan", *two, "-o", "html=page.html").code == 0
+    page = parse((tmp_path / "page.html").read_text("utf-8").removesuffix("\n"))
+    totals = [row for row in page.find("tr") if row.attributes.get("class") == "total"]
+    widths = [float(row.find("rect")[-1].attributes["width"] or 0) for row in totals]
+    assert [round(width / widths[1], 2) for width in widths] == [0.33, 1.0]
+
+
+@pytest.mark.usefixtures("server")
 def test_one_workload_is_explained_where_it_is_known(
     cli: Cli, tmp_path: Path, two: tuple[str, str]
 ) -> None:

@@ -21,6 +21,7 @@ from reconciler.cli.output.console import ESCAPES, Console, explain
 from reconciler.errors import ReconcilerError
 from reconciler.report.html import plan_content
 from reconciler.report.html.pages import PageContent
+from reconciler.report.html.planned import most_gpus
 from reconciler.report.html.several import FolderPart, failure_content, folder_part, plans_page
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class CombiningConsole(Console):
 
     def __init__(self, options: OutputOptions, *, beside: Collection[str]) -> None:
         super().__init__(options, beside=beside)
-        self._parts: list[FolderPart] = []
+        self._parts: list[Callable[[int], FolderPart]] = []
+        self._widest = 0.0
         self._kept: defaultdict[str, list[tuple[Path, str]]] = defaultdict(list)
         self.folder = Path()
         """The folder whose results come next."""
@@ -46,9 +48,15 @@ class CombiningConsole(Console):
 
     def keep_plan(self, planned: PlanResult, prefix: str) -> None:
         """Keep what a page says of a plan, if anybody wants one."""
+        self._widest = max(self._widest, most_gpus(planned.plan))
         self._keep_part(
             lambda: plan_content(
-                planned.plan, planned.refusals, prefix=prefix, differences=planned.differences
+                planned.plan,
+                planned.refusals,
+                prefix=prefix,
+                differences=planned.differences,
+                # All are known by then: bars of two folders can be compared.
+                widest=self._widest,
             )
         )
 
@@ -65,14 +73,17 @@ class CombiningConsole(Console):
 
     def _keep_part(self, content: Callable[[], PageContent]) -> None:
         if self.wants("html"):
-            number, completed = len(self._parts) + 1, current_commands().completed
-            self._parts.append(folder_part(number, str(self.folder), content(), completed))
+            folder, commands = str(self.folder), current_commands()
+            self._parts.append(
+                lambda number: folder_part(number, folder, content(), commands.completed)
+            )
 
     def show_all(self) -> None:
         """Give the results of all folders to every output of their format."""
         if self._parts:
             moment = datetime.now(UTC).isoformat(timespec="seconds")
-            super().emit("html", lambda: plans_page(self._parts, moment))
+            parts = [part(number) for number, part in enumerate(self._parts, start=1)]
+            super().emit("html", lambda: plans_page(parts, moment))
         for name, results in self._kept.items():
             super().emit(name, partial(_combine, name, results))
 

@@ -91,8 +91,12 @@ def plan_content(
     *,
     prefix: str = "",
     differences: Sequence[EntryDifference] = (),
+    widest: float | None = None,
 ) -> PageContent:
-    """What a page says of a plan; `prefix` leads from here to the files of its specs."""
+    """What a page says of a plan; `prefix` leads from here to the files of its specs.
+
+    `widest` are the GPUs of a full bar, where the page has those of other plans as well.
+    """
     # One budget for the whole page, spent in the order of its sections: changes come first.
     budget = LineBudget()
     sections = [
@@ -101,7 +105,7 @@ def plan_content(
         *standings_section(find_standings(plan)),
         *diagnostics_section(plan.diagnostics, prefix),
         counts_section(plan),
-        gpus_section(plan),
+        gpus_section(plan, widest),
         *changes_section(plan, prefix, budget),
         *holds_section(plan, prefix, budget),
         *drift_section(plan, budget),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.diagnostics import Diagnostic, Severity, has_errors
 from reconciler.core.file_names import under_prefix
 from reconciler.core.model import Address
 from reconciler.core.planning.actions import AnyAction, document_of
@@ -162,7 +162,8 @@ def diagnostics_section(diagnostics: Sequence[Diagnostic], prefix: str) -> Itera
         count = number_of(omitted, "more diagnostic")
         remark = note(f"{count} left out; 'validate' lists all of them.")
     content = fragment(tag("ul", *items, class_="cards"), remark)
-    yield Section(id="findings", heading="Warnings", content=content)
+    heading = "Errors and warnings" if has_errors(diagnostics) else "Warnings"
+    yield Section(id="findings", heading=heading, content=content)
 
 
 def counts_section(plan: Plan) -> Section:
@@ -176,8 +177,13 @@ def counts_section(plan: Plan) -> Section:
     return Section(id="counts", heading="In numbers", content=tiles(counts))
 
 
-def gpus_section(plan: Plan) -> Section:
-    """GPUs before, after and at most, per project."""
+def most_gpus(plan: Plan) -> float:
+    """The GPUs of the longest bar of a plan."""
+    return max(map(_most, (plan.gpus, *plan.gpus_by_project.values())))
+
+
+def gpus_section(plan: Plan, widest: float | None = None) -> Section:
+    """GPUs before, after and at most, per project; a full bar is `widest`, else the longest."""
 
     def moved(total: GpuTotals) -> float:
         return max(abs(total.after - total.before), total.peak - total.before)
@@ -185,8 +191,8 @@ def gpus_section(plan: Plan) -> Section:
     # Where most changes stands first; what does not change is left out first.
     groups = sorted(plan.gpus_by_project.items(), key=lambda group: -moved(group[1]))
     listed = groups[:PROJECTS]
-    # One scale, so that any two bars can be compared: that of all projects together.
-    widest = max(map(_most, (plan.gpus, *(total for _, total in listed))))
+    # One scale, so that any two bars can be compared.
+    widest = most_gpus(plan) if widest is None else widest
     rows = [_gpu_row(tag("code", name), total, widest) for name, total in listed]
     rows.append(_gpu_row("All projects", plan.gpus, widest, look="total"))
     caption = (
