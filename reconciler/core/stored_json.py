@@ -22,6 +22,11 @@ class StoredJson(Mapping[str, Any]):
         self.head = head
         self.tail = tail
 
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> StoredJson:
+        """A document as text, so that the values that it is made of can be forgotten."""
+        return cls(_encode(document))
+
     @property
     def text(self) -> str:
         """The document as it is stored."""
@@ -62,6 +67,9 @@ def plain(value: object) -> Any:
     if isinstance(value, StoredJson):
         return value.value
     raise TypeError(f"an object of type {type(value).__name__} is no JSON")
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=plain).encode
 
 
 # One document is looked into several times in a row, and then never again.

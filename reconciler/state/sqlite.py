@@ -75,10 +75,10 @@ class SqliteStore:
 
     def read(self) -> Sequence[Recorded]:
         """Every operation that is not GONE, oldest first; raises StateError on damage."""
-        with self._reading():
-            rows = self._conn.execute(f"{SELECT} WHERE own != ? ORDER BY op", [Own.GONE]).fetchall()
-        with naming_state(self._path):
-            return read_records(rows)
+        query = f"{SELECT} WHERE own != ? ORDER BY op"
+        with self._reading(), naming_state(self._path):
+            # One after the other, so that no document is in memory twice.
+            return read_records(self._conn.execute(query, [Own.GONE]))
 
     def read_by_address(self) -> Iterator[Recorded]:
         """The same by address, one after the other, their documents unread."""

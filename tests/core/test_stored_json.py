@@ -33,6 +33,7 @@ def test_a_stored_document_is_the_document(document: dict[str, Any], cut: int) -
     """Wherever its text is cut, it has the keys, the equality and the digest of what it was."""
     back = stored(document, cut)
     assert dict(back) == document
+    assert StoredJson.of(document).text == back.text
     assert (back == document, document == back) == (True, True)
     assert canonical(back) == canonical(document)
     assert digest({"a": [back]}) == digest({"a": [document]})

@@ -12,6 +12,7 @@ from reconciler.core.diagnostics import Severity
 from reconciler.core.model import Desired
 from reconciler.core.projects.names import ProjectName
 from reconciler.core.projects.resolution import Resolution
+from reconciler.core.stored_json import StoredJson
 from reconciler.specs.config import config_file
 
 
@@ -58,10 +59,14 @@ def read_declared(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Dec
     problem = f"the specs have errors ({errors}): reconciler validate" if errors else ""
     return DeclaredSpecs(
         stack=workspace.settings.stack,
-        desired=workspace.desired,
+        # Only those are looked into that were never created, which are few of thousands.
+        desired=tuple(
+            replace(spec, manifest=StoredJson.of(spec.manifest)) for spec in workspace.desired
+        ),
         projects=frozenset(
             {*config.projects.values(), *(spec.address.project for spec in workspace.desired)}
         ),
         problem=problem,
-        workspace=workspace,
+        # Nothing is checked again where every project is known.
+        workspace=workspace if workspace.loaded.unresolved else None,
     )

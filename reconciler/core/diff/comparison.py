@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from reconciler.core.diff.diff import (
@@ -35,6 +36,8 @@ from reconciler.core.planning.renewal import renew, renew_row
 from reconciler.core.protocol.changes import as_shown
 from reconciler.core.protocol.marker import read_marker, read_rev, unmark
 from reconciler.core.redact import Redactor
+
+_NO_CONTENT: Json = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +70,14 @@ def compare(
     That may be an update of ours which the record has not proven yet.
     """
     marker, rev = read_marker(remote.raw_manifest), read_rev(remote.raw_manifest)
+    proof = str(marker) if marker else ""
+    # Of thousands that are as they were recorded, nothing is kept twice.
     compared = Compared(
         id=remote.id,
-        address=remote.address,
-        metadata={},
-        raw_manifest={},
+        address=row.address if remote.address == row.address else remote.address,
+        metadata=_NO_CONTENT,
+        raw_manifest=_NO_CONTENT,
+        workload_manifest=_NO_CONTENT,
         desired_phase=remote.desired_phase,
         seen=remote.seen,
         message=remote.message,
@@ -79,7 +85,7 @@ def compare(
         deleted_at=remote.deleted_at,
         drift=(),
         unmarked=bool(row.marker) and marker is None,
-        marker=str(marker) if marker else "",
+        marker=row.marker if proof == row.marker else proof,
         rev=rev,
         stack=marker.stack if marker else "",
     )
