@@ -121,6 +121,9 @@ def test_a_saved_plan_is_of_the_commit_at_which_it_was_made(
     (tmp_path / ".gitignore").write_text("*.json\n!w/*.json\n.reconciler/\n")
     planned_at = commit("planned")
     planned = cli("plan", "w", "--save", "plan.json", "-o", "json")
+    # There is no state yet.
+    again = "reconciler apply w --plan plan.json --init"
+    assert planned.err == f"Saved: reconciler show plan.json; {again}\n"
     provenance = {"commit": planned_at, "clean": True, "job": "https://ci.example.com/job/7"}
     assert json.loads(planned.out)["provenance"] == provenance
     (tmp_path / "readme").write_text("later")

@@ -177,7 +177,9 @@ def _plan(
 
         save_plan(save_to, planned, planned.request or request, datetime.now(UTC))
         folder = [] if directory == Path() else [str(directory)]
-        apply = shlex.join(["reconciler", "apply", *folder, "--plan", str(save_to)])
+        # Without a state the first apply has to make one.
+        init = [] if planned.plan.lineage else ["--init"]
+        apply = shlex.join(["reconciler", "apply", *folder, "--plan", str(save_to), *init])
         console.note(f"Saved: {shlex.join(['reconciler', 'show', str(save_to)])}; {apply}")
     changed = 2 if detailed_exitcode and planned.plan.has_changes else 0
     code = 5 if planned.refusals else changed
