@@ -6,7 +6,6 @@ import json
 import shlex
 from functools import cache
 from importlib import resources
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,9 @@ def install_command(extra: str) -> str:
     Never the bare name where it did not come from an index: whoever owns that name there could be
     anybody.
     """
+    # Only here: it is slow to load, and needed where an extra is missing.
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
         text = distribution("workload-reconciler").read_text("direct_url.json")
         origin = json.loads(text or "{}")

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.core.planning.guards import Refusal
 from reconciler.errors import RefusedError, StalePlanError
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanResult
+    from reconciler.core.planning.guards import Refusal
 
 
 class GuardError(RefusedError):

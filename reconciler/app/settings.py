@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from reconciler.core.planning.guards import WorkloadLimit
+from reconciler.core.ending.workload_limit import WorkloadLimit
 from reconciler.core.protocol.capabilities import Capabilities, capabilities_of
-from reconciler.core.quotas.fit import QuotaPolicy
+from reconciler.core.quotas.quota_policy import QuotaPolicy
 from reconciler.core.secrets.rules import RedactionRules
 from reconciler.core.states.places import FilePlace, PlaceError, StatePlace, parse_place
 from reconciler.errors import InvalidInputError, UsageError

@@ -12,7 +12,8 @@ from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.refused import GuardError
 from reconciler.core.model import Desired
 from reconciler.core.planning.case import PlanOptions
-from reconciler.core.quotas.fit import NEVER_FITS, OVER_QUOTA, QuotaPolicy
+from reconciler.core.quotas.fit import NEVER_FITS, OVER_QUOTA
+from reconciler.core.quotas.quota_policy import QuotaPolicy
 from reconciler.core.quotas.surge import check_surge
 from reconciler.sandbox.settings import NodePool, Project
 from tests.support.factories import make_manifest

@@ -12,5 +12,6 @@ LOADED = """
 import json, sys
 from reconciler.cli.main import run
 code = run(sys.argv[1:])
-print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+modules = sorted(name for name in sys.modules if sys.modules[name])
+print(json.dumps([code, modules]), file=sys.stderr)
 """

@@ -1,4 +1,4 @@
-"""Imports stand at the top of a file, except where `--help` and completion would pay for them."""
+"""Imports stand at the top of a file, except where a usual run would pay for them in vain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,8 @@ import pytest
 import reconciler
 from tests.cli.imports import HEAVY, LOADED
 from tests.support.places import ROOT
+from tests.support.sandboxes import Sandbox
+from tests.support.specs import spec, write
 
 PACKAGE = Path(reconciler.__file__).parent
 # Only a terminal needs rich, and a pipeline is not made to wait for it.
@@ -40,16 +42,10 @@ def late_imports() -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def loaded_early(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], set[str]]:
-    """What `--help` has loaded when it ends, and what a completion of an address has."""
-    done = subprocess.run(
-        [sys.executable, "-c", LOADED, "--help"],
-        capture_output=True,
-        check=True,
-        cwd=ROOT,
-        text=True,
-    )
-    folder = tmp_path_factory.mktemp("completion")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, set[str]]:
+    """What each command line has loaded when it ends: those that people and hooks wait for."""
+    folder = tmp_path_factory.mktemp("specs")
+    write(folder, {"a.yaml": spec()})
     line = {
         "_RECONCILER_COMPLETE": "zsh_complete",
         "COMP_WORDS": "reconciler status 4501/",
@@ -70,32 +66,103 @@ def loaded_early(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], se
         env=os.environ | line,
         text=True,
     )
-    return set(json.loads(done.stderr)[1]), set(json.loads(completed.stderr))
+    found = {"completion": set(json.loads(completed.stderr.splitlines()[-1]))}
+    with Sandbox.running("--sync-delay", "0s") as server:
+        ends_with_zero(folder, server.variables, "apply", "--yes", "--init", "--no-wait")
+        for words in (("--help",), ("validate",), ("plan",), ("state", "list")):
+            found[" ".join(words)] = ends_with_zero(folder, server.variables, *words)
+    return found
 
 
-def test_completion_loads_nothing_heavy_but_the_state(
-    loaded_early: tuple[set[str], set[str]],
-) -> None:
+def ends_with_zero(folder: Path, variables: Mapping[str, str], *words: str) -> set[str]:
+    """What a command line that succeeds has loaded."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *words],
+        capture_output=True,
+        check=True,
+        cwd=folder,
+        env=os.environ | variables | {"XDG_CACHE_HOME": str(folder / "cache")},
+        text=True,
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code == 0, done.stderr
+    return set(modules)
+
+
+def test_completion_loads_nothing_heavy_but_the_state(loaded: Mapping[str, set[str]]) -> None:
     """A person waits for it in the middle of a line."""
-    _, completion = loaded_early
-    assert "reconciler.state.summary" in completion
-    roots = {name.partition(".")[0] for name in completion}
-    assert HEAVY & roots == {"sqlite3"}
+    assert "reconciler.state.summary" in loaded["completion"]
+    assert HEAVY & roots(loaded["completion"]) == {"sqlite3"}
 
 
-def test_a_late_import_keeps_something_out_of_help_or_completion(
-    loaded_early: tuple[set[str], set[str]],
+def test_validate_loads_what_reads_specs_and_nothing_that_plans(
+    loaded: Mapping[str, set[str]],
+) -> None:
+    """An editor and a hook of git check a few files all day."""
+    assert "reconciler.specs.loading" in loaded["validate"]
+    assert (HEAVY | {"aiohttp", "pygments"}) & roots(loaded["validate"]) == set()
+    rooms = {tuple(name.split(".")[1:3]) for name in loaded["validate"] if is_ours(name)}
+    assert {room for room, *_ in rooms} & {"api", "engine", "openapi", "ports", "state"} == set()
+    assert rooms & {("core", "diff"), ("core", "events"), ("core", "planning")} == set()
+
+
+def test_a_plan_loads_no_page_no_schema_and_nothing_for_a_terminal(
+    loaded: Mapping[str, set[str]],
+) -> None:
+    """A pipeline plans far more often than anything has changed."""
+    libraries = {"asyncio", "httpx", "sqlite3"}
+    assert (HEAVY | {"pygments", "referencing"}) & roots(loaded["plan"]) == libraries
+    unwanted = ("reconciler.report.html", "reconciler.report.text.explain")
+    assert [name for name in loaded["plan"] if name.startswith(unwanted)] == []
+
+
+def test_a_list_of_the_state_loads_nothing_that_speaks_http(
+    loaded: Mapping[str, set[str]],
+) -> None:
+    """It reads a file on this machine."""
+    assert (HEAVY | {"aiohttp", "pygments"}) & roots(loaded["state list"]) == {"sqlite3"}
+
+
+def roots(modules: set[str]) -> set[str]:
+    """The packages of modules."""
+    return {name.partition(".")[0] for name in modules}
+
+
+def is_ours(module: str) -> bool:
+    """Whether a module lies in a room of the program."""
+    return module.startswith("reconciler.")
+
+
+def test_a_late_import_keeps_something_out_of_a_usual_run(
+    loaded: Mapping[str, set[str]],
 ) -> None:
     """Elsewhere it would only hide what a module needs."""
-    help_, completion = loaded_early
     needless = [
         (module, imported)
         for module, imported in late_imports()
-        if not (module in help_ and imported not in help_)
-        and not (module in completion and imported not in completion)
+        if not any(module in names and imported not in names for names in loaded.values())
         and (module, imported) not in TERMINAL_ONLY
     ]
     assert needless == []
+
+
+def test_httpx_works_without_its_own_command_line() -> None:
+    """The client keeps that from loading, and a request of httpx ends as it does elsewhere."""
+    program = (
+        "import json, sys\n"
+        "from reconciler.api import client\n"
+        "import httpx\n"
+        "answer = httpx.MockTransport(lambda request: httpx.Response(200, text='pong'))\n"
+        "with httpx.Client(transport=answer) as asking:\n"
+        "    text = asking.get('http://ping.test').text\n"
+        "print(json.dumps([text, [name for name in sys.modules if sys.modules[name]]]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True
+    )
+    text, modules = json.loads(done.stdout)
+    assert text == "pong"
+    assert {"rich", "pygments"} & roots(set(modules)) == set()
 
 
 @pytest.mark.parametrize("words", [("plan",), ("apply", "--yes"), ("validate",)], ids=" ".join)

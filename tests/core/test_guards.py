@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.ending.workload_limit import WorkloadLimit
 from reconciler.core.lifecycle import (
     OnMissing,
 )
@@ -25,7 +26,6 @@ from reconciler.core.model import (
 from reconciler.core.planning.guards import (
     GuardOptions,
     Refusal,
-    WorkloadLimit,
     check_plan,
     check_target,
     find_emptied,

@@ -19,12 +19,12 @@ from reconciler.core.protocol.live import PoolQuota, ServerProject
 from reconciler.core.quotas.fit import (
     NEVER_FITS,
     OVER_QUOTA,
-    QuotaPolicy,
     check_quota,
     find_excesses,
     measure_quotas,
 )
 from reconciler.core.quotas.project_quota import ProjectQuota
+from reconciler.core.quotas.quota_policy import QuotaPolicy
 from reconciler.core.review.approval import Approval, bind
 from reconciler.core.review.saved_plan import read_saved
 from reconciler.errors import Where

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.core.ending.workload_limit import WorkloadLimit
 from reconciler.core.gpus import count_gpus
 from reconciler.core.model import Desired
 from reconciler.core.outcome import Skipped
-from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.quotas.surge import find_least_surge
 from reconciler.engine.run import UNSENT
 from tests.support.factories import make_manifest

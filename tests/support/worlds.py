@@ -20,6 +20,7 @@ from reconciler.app.refused import GuardError
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.target import PinnedTarget
+from reconciler.core.ending.workload_limit import WorkloadLimit
 from reconciler.core.events import ActionEnded, Event, RequestEnded, RunFinished
 from reconciler.core.lifecycle import (
     Lifecycle,
@@ -32,7 +33,6 @@ from reconciler.core.model import (
     Target,
 )
 from reconciler.core.outcome import NAMES, Outcome, message_of
-from reconciler.core.planning.guards import WorkloadLimit
 from reconciler.core.protocol.api_results import NOBODY
 from reconciler.core.provenance import Provenance
 from reconciler.core.states.places import FilePlace

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jsonschema import Draft202012Validator
-
 from reconciler.api.urls import normalise_url
 from reconciler.app.refused import OutdatedPlanError
 from reconciler.app.settings import Settings
@@ -51,6 +49,9 @@ def read_approved(text: str) -> ApprovedPlan:
         document = json.loads(data) if isinstance(data, bytes) else None
     except (ValueError, RecursionError):
         document = None
+    # Only here: most plans are compared with none that was approved.
+    from jsonschema import Draft202012Validator
+
     if isinstance(document, dict) and Draft202012Validator(load_schema("plan")).is_valid(document):
         return ApprovedPlan(digest=document["digest"], actions=document["actions"])
     raise UsageError(

@@ -12,12 +12,12 @@ from reconciler.core.model import Address
 from reconciler.core.planning.actions import Replace
 from reconciler.core.planning.plan import Plan
 from reconciler.core.quotas.fit import (
-    QuotaPolicy,
     find_excesses,
     find_hopeless,
     growing_actions,
     measure_quotas,
 )
+from reconciler.core.quotas.quota_policy import QuotaPolicy
 
 
 async def with_quotas(

@@ -8,9 +8,6 @@ import uuid
 from datetime import datetime
 from pathlib import Path
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
-
 from reconciler.app.planning.approval_checks import PLAN_AGAIN, check_state, check_unused
 from reconciler.app.planning.planning import PlanRequest, PlanResult
 from reconciler.app.state.states import read_state
@@ -81,6 +78,10 @@ def load_plan(path: Path) -> tuple[Approval, datetime]:
             f"{path} shows a plan, but was not written by 'plan --save'",
             hint="only a saved plan can be applied or shown: reconciler plan --save FILE",
         )
+    # Only here: most plans are neither saved nor loaded.
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
     # The schema before the checksum, which takes the document's shape for granted.
     violation = best_match(Draft202012Validator(load_schema("plan")).iter_errors(document))
     if violation is not None:

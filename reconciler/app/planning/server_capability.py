@@ -22,8 +22,9 @@ from reconciler.core.protocol.api_results import (
     NotSent,
     TooManyRequests,
     Unavailable,
+    can_update_by,
 )
-from reconciler.core.protocol.capabilities import CanUpdate, agree_on_dry_run, can_update_by
+from reconciler.core.protocol.capabilities import CanUpdate, agree_on_dry_run
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine.refresh import unless_ended
 

@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.core.diagnostics import Diagnostic, has_errors
-from reconciler.core.model import Desired
-from reconciler.core.projects.resolution import Resolution
 from reconciler.errors import InvalidInputError
 from reconciler.specs.config import Config, config_file, find_root, load_config
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.source.deadline import Deadline
 from reconciler.specs.source.fileaccess import near_miss
+
+if TYPE_CHECKING:
+    from reconciler.core.model import Desired
+    from reconciler.core.projects.resolution import Resolution
 
 
 class InvalidSpecsError(InvalidInputError):

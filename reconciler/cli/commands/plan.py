@@ -73,7 +73,6 @@ def plan(
     """
     from reconciler.cli.output.ci_reports import BESIDE
     from reconciler.cli.output.console import Console
-    from reconciler.cli.output.html_pages import emit_plan_page
 
     if len(directories) < 2:
         console = Console(output, beside=BESIDE)
@@ -87,7 +86,7 @@ def plan(
             save_to=save_to,
             explain=explain,
             markdown_limit=markdown_limit,
-            show_page=lambda planned, prefix: emit_plan_page(console, planned, prefix),
+            show_page=lambda planned, prefix: _show_page(console, planned, prefix),
         )
     from reconciler.app.planning.explaining import UnknownAddressError
     from reconciler.cli.output.several_roots import (
@@ -122,6 +121,14 @@ def plan(
     )
 
 
+def _show_page(console: Console, planned: PlanResult, prefix: str) -> None:
+    # The pages load much that no other format needs.
+    if console.wants("html"):
+        from reconciler.cli.output.html_pages import emit_plan_page
+
+        emit_plan_page(console, planned, prefix)
+
+
 def _plan(
     console: Console,
     directory: Path,
@@ -141,7 +148,6 @@ def _plan(
     from reconciler.app.planning.workspace import open_workspace
     from reconciler.cli.live.apply_reporter import Heartbeat
     from reconciler.cli.output.ci_reports import CiReports
-    from reconciler.cli.output.explaining import check_explain_options, show_explanation
     from reconciler.cli.output.output_paths import check_output_paths
     from reconciler.cli.output.plan_output import show_plan, state_name
 
@@ -154,6 +160,8 @@ def _plan(
     )
     request = plan_flags.request(workspace.places)
     if explain is not None:
+        from reconciler.cli.output.explaining import check_explain_options, show_explanation
+
         workspace.need_valid()
         check_explain_options(console, plan_flags)
         connector = metrics.connect(yes=False)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.core.secrets.hints import hints_for
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
-from reconciler.errors import Where
 from reconciler.report.text.code_frames import CodeFrames
 from reconciler.specs.source.fileaccess import STDIN, ReadBoundary, ReadFailure
 from reconciler.specs.source.source_text import SourceText, decode
+
+if TYPE_CHECKING:
+    from reconciler.errors import Where
 
 
 def terminal_excerpts(rules: RedactionRules) -> CodeFrames | None:

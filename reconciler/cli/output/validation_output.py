@@ -11,11 +11,6 @@ from reconciler.cli.output.console import Console, hidden_findings
 from reconciler.cli.output.source_excerpts import terminal_excerpts
 from reconciler.core.diagnostics import Diagnostic, Severity, up_to_error
 from reconciler.core.secrets.rules import RedactionRules
-from reconciler.report.machine.documents import diagnostics_document, to_text
-from reconciler.report.machine.github import annotations_text
-from reconciler.report.machine.gitlab import code_quality_document
-from reconciler.report.machine.junit import junit_text
-from reconciler.report.machine.sarif import Rule, sarif_document
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.diagnostics_text import DiagnosticsText
 from reconciler.specs.checked import CheckedSpecs, display_name
@@ -59,7 +54,7 @@ class ValidationOutput:
     def show_plain(self, diagnostics: Sequence[Diagnostic], workloads: int, files: int) -> None:
         """The formats whose reader opens a file from the working directory."""
         console = self._console
-        console.emit("json", lambda: to_text(diagnostics_document(diagnostics)))
+        console.emit("json", lambda: _json_text(diagnostics))
         console.emit(
             "text",
             lambda: DiagnosticsText(console.paint()).validation(
@@ -74,6 +69,13 @@ class ValidationOutput:
         self, loaded: CheckedSpecs, diagnostics: Sequence[Diagnostic], root: Path, fail_on: str
     ) -> None:
         """The formats of CI servers, which know files by their path in the checkout."""
+        # Only here: a person waits for the text, and needs none of them.
+        from reconciler.report.machine.documents import to_text
+        from reconciler.report.machine.github import annotations_text
+        from reconciler.report.machine.gitlab import code_quality_document
+        from reconciler.report.machine.junit import junit_text
+        from reconciler.report.machine.sarif import Rule, sarif_document
+
         console, prefix = self._console, prefix_in_checkout(root, loaded.prefix)
         named = _name_files(diagnostics, prefix)
         verdict = DiagnosticsText(ColorWriter()).verdict(named, len(loaded.workloads), loaded.files)
@@ -88,6 +90,12 @@ class ValidationOutput:
         console.emit("gitlab", lambda: to_text(code_quality_document(named)))
         console.emit("junit", lambda: junit_text(named, files, Severity(fail_on)))
         console.emit("sarif", lambda: to_text(sarif_document(named, rules)))
+
+
+def _json_text(diagnostics: Sequence[Diagnostic]) -> str:
+    from reconciler.report.machine.documents import diagnostics_document, to_text
+
+    return to_text(diagnostics_document(diagnostics))
 
 
 def unresolved_note(names: Sequence[str]) -> str:

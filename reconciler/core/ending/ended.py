@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from reconciler.core.ending.lifetime import Ending, find_ending, read_time
 from reconciler.core.lifecycle import (
@@ -17,10 +18,12 @@ from reconciler.core.model import (
     Remote,
 )
 from reconciler.core.planning.actions import AnyAction, Create, Delete, Forget, Reason
-from reconciler.core.planning.case import DecisionInputs
 from reconciler.core.planning.changing import is_update_open
 from reconciler.core.planning.holds import hold, hold_unmarked, name_fields
 from reconciler.core.protocol.transitions import may_come_true
+
+if TYPE_CHECKING:
+    from reconciler.core.planning.case import DecisionInputs
 
 
 def end_by_lifecycle(case: DecisionInputs, desired: Desired) -> AnyAction | None:

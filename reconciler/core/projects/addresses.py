@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from reconciler.core.globs import is_glob, matches_any
-from reconciler.core.model import Address
+
+if TYPE_CHECKING:
+    from reconciler.core.model import Address
 
 _MOST_SHOWN = 5
 

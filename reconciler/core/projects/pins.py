@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from reconciler.core.model import Recorded
 from reconciler.core.planning.guards import Refusal
+
+if TYPE_CHECKING:
+    from reconciler.core.model import Recorded
 
 GUARD = "another-project"
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-from reconciler.core.projects.names import ProjectName
-from reconciler.core.protocol.live import ServerCluster, ServerProject
+if TYPE_CHECKING:
+    from reconciler.core.projects.names import ProjectName
+    from reconciler.core.protocol.live import ServerCluster, ServerProject
 
 UNKNOWN = "unknown-project"
 AMBIGUOUS = "ambiguous-project"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core.model import Remote
+from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.live import (
     LiveWorkload,
     Occurrence,
@@ -241,3 +242,18 @@ def is_from_elsewhere(answer: ApiResult) -> bool:
             return status < 400
         case _:
             return False
+
+
+def can_update_by(answer: ApiResult) -> CanUpdate:
+    """What the answer to an update of a workload that nobody has says of the server.
+
+    Only the API's own word counts. A page, a lack of rights or of patience come from something on
+    the way, or say nothing of the call.
+    """
+    match answer:
+        case NotFound(trusted=True) | Refused(status=400):
+            return CanUpdate.YES
+        case Refused(is_no_such_call=True):
+            return CanUpdate.NO
+        case _:
+            return CanUpdate.UNKNOWN

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from reconciler.core.protocol.api_results import ApiResult, NotFound, Refused
-
 LATEST: Final = "latest"
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})")
 
@@ -77,21 +75,6 @@ _TABLE: Mapping[tuple[int, int], Capabilities] = {
 OLDEST: Final = min(_TABLE)
 NEWEST: Final = max(_TABLE)
 KNOWN_VERSIONS: Final = tuple(entry.version for entry in _TABLE.values())
-
-
-def can_update_by(answer: ApiResult) -> CanUpdate:
-    """What the answer to an update of a workload that nobody has says of the server.
-
-    Only the API's own word counts. A page, a lack of rights or of patience come from something on
-    the way, or say nothing of the call.
-    """
-    match answer:
-        case NotFound(trusted=True) | Refused(status=400):
-            return CanUpdate.YES
-        case Refused(is_no_such_call=True):
-            return CanUpdate.NO
-        case _:
-            return CanUpdate.UNKNOWN
 
 
 def agree_on_dry_run(cluster_versions: Sequence[str]) -> bool:

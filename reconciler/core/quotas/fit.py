@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.model import Address
 from reconciler.core.planning.actions import AnyAction, Create, Replace, Resolve, Update
 from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import Plan
-from reconciler.core.protocol.live import ServerProject
 from reconciler.core.quotas.project_quota import ProjectQuota
+from reconciler.core.quotas.quota_policy import QuotaPolicy
+
+if TYPE_CHECKING:
+    from reconciler.core.model import Address
+    from reconciler.core.planning.plan import Plan
+    from reconciler.core.protocol.live import ServerProject
 
 OVER_QUOTA = "over-quota"
 NEVER_FITS = "never-fits"
 
 Growing = Create | Replace | Resolve | Update
-
-
-class QuotaPolicy(StrEnum):
-    """What a plan that does not fit into a quota leads to; OFF does not look at quotas."""
-
-    WARN = "warn"
-    REFUSE = "refuse"
-    OFF = "off"
 
 
 def growing_actions(actions: Iterable[AnyAction]) -> list[Growing]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from reconciler.core.model import Json
 from reconciler.core.protocol.live import PoolQuota
+
+if TYPE_CHECKING:
+    from reconciler.core.model import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

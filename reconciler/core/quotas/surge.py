@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from reconciler.core.planning.actions import AnyAction, Delete
 from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from reconciler.core.planning.plan import Plan
 
 
 def surge_of(action: AnyAction) -> float:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from reconciler.errors import Where
 from reconciler.report.text.escape import escape_terminal
+
+if TYPE_CHECKING:
+    from reconciler.errors import Where
 
 TAB = "    "
 CUT = "…"

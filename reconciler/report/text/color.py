@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.core.model import Address
 from reconciler.report.text.escape import escape_terminal
 
 if TYPE_CHECKING:
     # A validation colours as well, and starts without what compares documents.
+    from reconciler.core.model import Address
     from reconciler.report.changes import ChangeLine
 
 COLOURS = {

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 import click
 
-from reconciler.core.model import Recorded
-from reconciler.core.planning.plan import Plan
-from reconciler.core.provenance import Provenance
-from reconciler.core.review.content import find_images
 from reconciler.core.shorten import shorten
 from reconciler.report.text.escape import escape_terminal
+
+if TYPE_CHECKING:
+    from reconciler.core.model import Recorded
+    from reconciler.core.planning.plan import Plan
+    from reconciler.core.provenance import Provenance
 
 # Narrower than this a shortened cell says nothing.
 NARROWEST = 8
@@ -119,6 +121,8 @@ def given_up_text(row: Recorded) -> str:
 
 def replacement_text(replaced: Recorded, row: Recorded) -> str:
     """What had the name before a workload whose create is in doubt, and what differs since."""
+    from reconciler.core.review.content import find_images
+
     before, after = (find_images(record.spec.get("manifest") or {}) for record in (replaced, row))
     images = f" (image {', '.join(before)} → {', '.join(after)})" if before != after else ""
     return f"{replaced.ending}{images}, and nothing of ours is known to run there now"

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from reconciler.core.planning.actions import AnyAction, Delete, Hold, Record, Replace
-from reconciler.core.planning.plan import Plan
-from reconciler.core.protocol.live import PoolQuota
-from reconciler.core.quotas.project_quota import ProjectQuota
 from reconciler.report.text.formatting import age, gpu_number, moment
+
+if TYPE_CHECKING:
+    from reconciler.core.planning.plan import Plan
+    from reconciler.core.protocol.live import PoolQuota
+    from reconciler.core.quotas.project_quota import ProjectQuota
 
 _JUST_NOW = "less than a minute"
 

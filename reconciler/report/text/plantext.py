@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from reconciler.core.diff.diff import FieldChange
 from reconciler.core.file_names import under_prefix
 from reconciler.core.planning.actions import AnyAction, Hold
-from reconciler.core.planning.plan import Plan
 from reconciler.core.review.content import former_source_of, kind_of
-from reconciler.core.review.plan_differences import EntryDifference
 from reconciler.report.changes import (
     DriftFate,
     action_lines,
@@ -30,6 +28,11 @@ from reconciler.report.text.formatting import (
     target_text,
 )
 from reconciler.report.text.gpu_text import given_back, gpu_effect, quota_lines
+
+if TYPE_CHECKING:
+    from reconciler.core.diff.diff import FieldChange
+    from reconciler.core.planning.plan import Plan
+    from reconciler.core.review.plan_differences import EntryDifference
 
 INDENT = " " * 13
 _DRIFT_HEADINGS = {

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from reconciler.core.diagnostics import Diagnostic
-from reconciler.core.events import Event, Summary
-from reconciler.core.model import Recorded
-from reconciler.core.planning.guards import Refusal
-from reconciler.core.planning.plan import Plan
-from reconciler.core.review.plan_differences import EntryDifference
-from reconciler.errors import ReconcilerError
-from reconciler.report.text.applytext import ApplyText
-from reconciler.report.text.code_frames import CodeFrames
 from reconciler.report.text.color import ColorWriter, with_hint
 from reconciler.report.text.diagnostics_text import DiagnosticsText
 from reconciler.report.text.escape import escape_terminal
-from reconciler.report.text.plantext import PlanText
-from reconciler.report.text.tables import NO_NAMES, records_text
+
+if TYPE_CHECKING:
+    from reconciler.core.diagnostics import Diagnostic
+    from reconciler.core.events import Event, Summary
+    from reconciler.core.model import Recorded
+    from reconciler.core.planning.guards import Refusal
+    from reconciler.core.planning.plan import Plan
+    from reconciler.core.review.plan_differences import EntryDifference
+    from reconciler.errors import ReconcilerError
+    from reconciler.report.text.applytext import ApplyText
+    from reconciler.report.text.code_frames import CodeFrames
+    from reconciler.report.text.plantext import PlanText
 
 
 class Text:
@@ -27,6 +30,9 @@ class Text:
     `prefix` before a file's name makes a path from the working directory, `now` turns time stamps
     into ages, `state` names the state that a plan was made from.
     """
+
+    # Every command has a Text, and most of them show one of a plan, an apply and a table at most:
+    # each is loaded by its first use.
 
     def __init__(
         self,
@@ -40,7 +46,6 @@ class Text:
         self._paint = ColorWriter(colour=colour)
         self._prefix = prefix
         self._now = now
-        self._apply = ApplyText(self._paint)
         self._diagnostics = DiagnosticsText(self._paint, prefix=prefix)
 
     def plan(self, plan: Plan, *, details: bool = True) -> str:
@@ -73,9 +78,13 @@ class Text:
         """Every diagnostic, with the line that it is about if asked for, and the verdict."""
         return self._diagnostics.validation(diagnostics, workloads, files, frames)
 
-    def records(self, rows: Iterable[Recorded], project_names: Mapping[str, str] = NO_NAMES) -> str:
+    def records(
+        self, rows: Iterable[Recorded], project_names: Mapping[str, str] | None = None
+    ) -> str:
         """What the state records, by address, a line for each; `project_names` are those by id."""
-        return records_text(rows, project_names)
+        from reconciler.report.text.tables import records_text
+
+        return records_text(rows, project_names or {})
 
     def diagnostics(
         self, diagnostics: Sequence[Diagnostic], frames: CodeFrames | None = None
@@ -96,7 +105,15 @@ class Text:
         message = escape_terminal(error.message, keep="\n")
         return with_hint(f"{where}{self._error('error')} {message}", error.hint)
 
+    @cached_property
+    def _apply(self) -> ApplyText:
+        from reconciler.report.text.applytext import ApplyText
+
+        return ApplyText(self._paint)
+
     def _plans(self) -> PlanText:
+        from reconciler.report.text.plantext import PlanText
+
         return PlanText(self._paint, prefix=self._prefix, now=self._now, state=self._state)
 
     def _error(self, word: str) -> str:
