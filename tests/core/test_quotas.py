@@ -195,8 +195,8 @@ def test_only_refuse_refuses(policy: QuotaPolicy) -> None:
             "taken back"
         ),
         (
-            "leave it out with -x 4501/huge, have the quota raised, or set limits.quota: warn in "
-            "reconciler.yaml"
+            "leave them out with -x 4501/huge -x 4501/b, have the quota raised, or set "
+            "limits.quota: warn in reconciler.yaml"
         ),
     )
     fitting = look(plan_for([asking("a", 4)], []), server_project())

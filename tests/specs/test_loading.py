@@ -633,3 +633,12 @@ def test_rules_in_defaults_need_not_be_of_use_to_every_spec(tmp_path: Path) -> N
     inherited = load(tmp_path / "one", {"_defaults.yaml": rule, "a.yaml": SPEC})
     own = load(tmp_path / "two", {"a.yaml": SPEC + rule})
     assert (told(inherited), len(own.diagnostics)) == ([], 1)
+
+
+@pytest.mark.parametrize("field", ["ttl", "maxRuntime"])
+def test_a_duration_without_a_unit_gets_one(tmp_path: Path, field: str) -> None:
+    """Quotes alone would only lead to the next error."""
+    job = "manifest: {apiVersion: batch/v1, kind: Job, spec: {template: {spec: {}}}}\n"
+    text = f'metadata: {{name: a, projectId: "4501"}}\nlifecycle: {{{field}: 24}}\n{job}'
+    loaded = load(tmp_path, {"a.yaml": text})
+    assert "write a number with a unit: 24h" in [d.hint for d in loaded.diagnostics]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 OVER_QUOTA = "over-quota"
 NEVER_FITS = "never-fits"
+# A longer command line nobody types.
+_MOST_OPTIONS = 5
 
 Growing = Create | Replace | Resolve | Update
 
@@ -203,10 +205,14 @@ def check_quota(plan: Plan, policy: QuotaPolicy) -> Iterator[Refusal]:
     """The guard of `limits.quota: refuse`."""
     over = [d for d in plan.diagnostics if d.code in (OVER_QUOTA, NEVER_FITS)]
     if policy is QuotaPolicy.REFUSE and over:
+        addresses = list(dict.fromkeys(diagnostic.address for diagnostic in over))
         listed = "; ".join(f"{diagnostic.address}: {diagnostic.message}" for diagnostic in over)
+        options = " ".join(f"-x {address}" for address in addresses[:_MOST_OPTIONS])
+        if len(addresses) > _MOST_OPTIONS:
+            options = f"-x, each of these {len(addresses)}"
         yield Refusal(
             guard="quota",
             message=f"the plan does not fit into the GPU quota: {listed}",
-            hint=f"leave it out with -x {over[0].address}, have the quota raised, or set "
-            "limits.quota: warn in reconciler.yaml",
+            hint=f"leave {'it' if len(addresses) == 1 else 'them'} out with {options}, have the "
+            "quota raised, or set limits.quota: warn in reconciler.yaml",
         )

@@ -61,9 +61,16 @@ def violation_diagnostics(
         )
 
 
+_DURATIONS = (("lifecycle", "ttl"), ("lifecycle", "maxRuntime"))
+
+
 def violation_hint(violation: SchemaViolation, tree: Node) -> str:
     """Return the way out of a violation: the value in quotes where that is enough."""
     # As it is written: the number that was read may have lost a zero at either end.
     if not violation.wants_quotes:
         return violation.hint
-    return f'quote it: "{place_of_value(tree, violation.path).written}"'
+    written = place_of_value(tree, violation.path).written
+    if tuple(violation.path) in _DURATIONS:
+        # A number in quotes would be no duration either.
+        return f"write a number with a unit: {written}h"
+    return f'quote it: "{written}"'
