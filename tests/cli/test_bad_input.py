@@ -274,3 +274,28 @@ def test_a_path_that_no_file_can_have(cli: Cli, specs: Path) -> None:
     result = cli("plan", specs, "--state", "x" * 5000)
     assert result.code == 1
     assert "File name too long" in result.err
+
+
+def test_what_git_crypt_has_encrypted_is_named(cli: Cli, tmp_path: Path) -> None:
+    """Its bytes look like UTF-16, and whoever believed that would look in the wrong place."""
+    (tmp_path / "a.yaml").write_bytes(b"\0GITCRYPT\0\x8f\xd1\x00\x42")
+    (tmp_path / "reconciler.yaml").write_text("stack: blue\n")
+    checked = cli("validate")
+    assert checked.code == 3
+    assert checked.out == (
+        "a.yaml:1:1: error: the file is encrypted by git-crypt (not-text)\n"
+        "  hint: unlock it first: git-crypt unlock\n1 error.\n"
+    )
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2009", "\u3000", "\u200b"])
+def test_a_blank_that_is_no_space_is_seen(cli: Cli, tmp_path: Path, blank: str) -> None:
+    """A key that looks right is shown as it is, in a spec and in the configuration."""
+    text = f'metadata: {{name: a, projectId: "4501", "priority{blank}": high}}\n'
+    (tmp_path / "a.yaml").write_text(f"{text}manifest: {{apiVersion: v1, kind: Pod}}\n", "utf-8")
+    (tmp_path / "reconciler.yaml").write_text(f"stack: blue\nsta{blank}te: x\n", "utf-8")
+    spelt = f"\\x{ord(blank):02x}" if ord(blank) < 0x100 else f"\\u{ord(blank):04x}"
+    out = cli("validate").out
+    assert f"a.yaml:1:40: error: unknown field 'priority{spelt}' (unknown-field)\n" in out
+    assert f"reconciler.yaml:2:1: error: unknown field 'sta{spelt}te' (unknown-field)\n" in out
+    assert blank not in out

@@ -115,19 +115,33 @@ def shared(
 
 
 def test_of_two_applies_at_once_one_is_told_who_is_at_work(shared: Shared) -> None:
-    """By name, CI job, and in how many seconds the lock were free if that one were dead."""
+    """By name, CI job, and in how many seconds the lock were free if that one were dead.
+
+    A plan waits for nobody, and names it as well.
+    """
     folder = shared.checkout("a", 2)
     # On a busy machine a short lease may run out.
-    shared.timings = {**BRIEF, "lease": 30.0}
+    shared.timings = {**BRIEF, "lease": 60.0}
     shared.server.ask("/sandbox/faults", {"faults": ["latency=3s on=POST nth=1"]}, method="PUT")
     holder = shared.begin(folder, "apply", ".", "--yes", "--init", variables={"CI_JOB_URL": LINK})
     shared.await_creates(1)
+    # However long the others take to start on a busy machine, it is at work meanwhile.
+    holder.send_signal(signal.SIGSTOP)
     code, out = shared.run(shared.checkout("b", 2), "apply", ".", "--yes")
     assert code == 6
     assert re.search(
         r"error: the state of stack \S+ \(127\.0\.0\.1:\d+/postgres, schema \w+\) is in use by "
         r"\S+@\S+ \(reconciler apply\), " + re.escape(LINK) + r", since \S+\n"
         r"  hint: wait for it with --lock-timeout 10m; if it is dead, the lock is free in \d\d s",
+        out,
+    )
+    code, out = shared.run(shared.folder / "b", "plan", ".")
+    holder.send_signal(signal.SIGCONT)
+    assert code == 0
+    assert re.search(
+        r"\nAt work on this state: \S+@\S+ \(reconciler apply\), "
+        + re.escape(LINK)
+        + r", since \S+\. What that run has begun is shown as under way",
         out,
     )
     assert holder.communicate(timeout=50)[0].count("created   ") == 2

@@ -24,7 +24,7 @@ from reconciler.report.machine.github import (
 from reconciler.report.text.escape import escape_terminal
 from tests.report.diagnostics import BARE, UNKNOWN, breaking, reports
 from tests.report.pages import make_outcomes, make_plan_with, make_refusal
-from tests.support.factories import make_desired, plan_for
+from tests.support.factories import make_desired, make_recorded, make_remote, plan_for
 from tests.support.plans import busy_plan
 
 
@@ -112,6 +112,21 @@ def test_the_sum_is_as_bad_as_the_worst() -> None:
         "::warning title=reconciler plan::"
     )
     assert "::warning title=incomplete::" in plan_annotations(busy_plan(), ())
+
+
+@pytest.mark.parametrize("lints", [0, 1, 12])
+@pytest.mark.parametrize("change", ["delete", "replace"])
+def test_a_lint_does_not_hide_what_ends(change: str, lints: int) -> None:
+    """The numbers stand in the first of all annotations, which is a warning in any case."""
+    row = make_recorded()
+    desired = [] if change == "delete" else [dataclasses.replace(make_desired(), manifest={})]
+    ends = plan_for(desired, [row], {str(row.id): make_remote(row)})
+    assert ends.count(change) == 1
+    plan = dataclasses.replace(ends, diagnostics=(BARE,) * lints)
+    first, *others = plan_annotations(plan, ()).split("\n")
+    assert first.startswith("::warning title=reconciler plan::Plan: ")
+    assert f"1 to {change}" in first
+    assert [line.partition(" ")[0] for line in others] == ["::warning"] * lints
 
 
 def test_what_is_not_shown_is_counted() -> None:

@@ -107,3 +107,30 @@ def test_a_web_page_elsewhere_cannot_give_orders(rig: Rig) -> None:
     """Only application/json is taken, which a browser does not send across origins unasked."""
     answer = rig.ask("DELETE", "/sandbox/faults", content=b"{}", token=None)
     assert answer.status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "unknown"),
+    [
+        ("workloads", {"do": "plant", "request": {}, "kind": "Job"}, "kind"),
+        ("workloads", {"do": "vanish", "id": "x", "when": 1}, "when"),
+        ("workloads", {"do": "edit", "id": "x", "manifst": {}}, "manifst"),
+        ("workloads", {"do": "fail-sync", "id": "x", "mesage": "no"}, "mesage"),
+        ("workloads", {"do": "run", "id": "x", "phse": "Running", "msg": ""}, "msg, phse"),
+        ("projects", {"do": "put", "id": "4501", "pool": {}}, "pool"),
+        ("projects", {"do": "remake", "id": "4501", "to": "4502"}, "to"),
+        ("faults", {"faults": ["503"], "fault": ["404"]}, "fault"),
+        ("revocations", {"clientId": "x"}, "clientId"),
+    ],
+)
+def test_a_key_that_is_not_known_is_refused(
+    rig: Rig, path: str, body: dict[str, Any], unknown: str
+) -> None:
+    """A misspelt key would change nothing, and nobody would hear of it."""
+    answer = rig.ask("POST", f"/sandbox/{path}", json=body, token=None)
+    message = answer.json()["message"]
+    assert (answer.status_code, message.partition("; known are ")[0]) == (
+        400,
+        f"unknown: {unknown}",
+    )
+    assert rig.ask("GET", "/sandbox/faults", token=None).json() == {"faults": []}

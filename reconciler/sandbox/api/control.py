@@ -26,13 +26,17 @@ from reconciler.sandbox.world.store import SOMEBODY_ELSE, Store
 from reconciler.sandbox.world.workload import Workload
 
 PREFIX = "/sandbox/"
-# What each order about a workload may say; a key that is misspelt would change nothing unnoticed.
+# What each order may say; a key that is misspelt would change nothing unnoticed.
 _ORDERS = {
     "plant": {"request", "by", "life", "age", "native"},
     "vanish": {"id"},
     "edit": {"id", "manifest", "priority", "category"},
     "fail-sync": {"id", "message"},
     "run": {"id", "phase", "message", "reason"},
+}
+_PROJECT_ORDERS = {
+    "put": {"id", "name", "phase", "namespace", "cluster", "pools"},
+    "remake": {"id", "as"},
 }
 _Handler = Callable[[Request], Any]
 
@@ -64,11 +68,7 @@ class Control:
             "scenarios": {"GET": _list_scenarios},
             "workloads": {"GET": self._read_workloads, "POST": self._change_workload},
             "projects": {"POST": self._change_project},
-            "revocations": {
-                "POST": lambda request: {
-                    "revoked": self._tokens.revoke(read_json_object(request.body).get("client_id"))
-                }
-            },
+            "revocations": {"POST": self._revoke},
         }
 
     def perform(self, request: Request) -> SandboxResponse:
@@ -171,11 +171,15 @@ class Control:
             native=order.get("native"),
         )
 
+    def _revoke(self, request: Request) -> Any:
+        order = read_json_object(request.body)
+        _need_known(order, {"client_id"})
+        return {"revoked": self._tokens.revoke(order.get("client_id"))}
+
     def _change_project(self, request: Request) -> Any:
         """Carry out an order of the kind `{"do": "remake", "id": "4501", "as": "4502"}`."""
         order, projects = read_json_object(request.body), self._store.projects
-        if order.get("do") == "remake":
-            _need_known(order, {"do", "id", "as"})
+        _need_known(order, {"do"} | _PROJECT_ORDERS.get(str(order.get("do")), order.keys()))
         project_id, new_id = str(order.get("id", "")), str(order.get("as", ""))
         match order.get("do"):
             case "put" if project_id:
@@ -243,6 +247,7 @@ def _describe(workload: Workload, now: float) -> dict[str, Any]:
 def _read_rules(request: Request) -> tuple[FaultRule, ...]:
     """Rules from `{"faults": [text…]}` or `{"scenario": name}`; raises Refusal (400)."""
     order = read_json_object(request.body)
+    _need_known(order, {"faults", "scenario"})
     try:
         texts = find_scenario(order["scenario"]).rules if "scenario" in order else order["faults"]
         return tuple(read_rule(text) for text in texts)
