@@ -36,6 +36,8 @@ def collector() -> Iterator[tuple[int, list[bytes]]]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield server.getsockname()[1], told
+        # Closing alone does not wake whoever waits for the next client.
+        server.shutdown(socket.SHUT_RDWR)
     thread.join(10)
 
 
