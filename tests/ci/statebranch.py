@@ -6,7 +6,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from tests.ci.tools import ROOT, STATE, Runner
+from tests.ci.tools import ROOT, STATE, Runner, job_environment
+from tests.support.in_process import run_here
 
 SCRIPT = ROOT / "ci" / "state-branch.sh"
 # Git knows it without being told.
@@ -21,14 +22,20 @@ def branch(runner: Runner, verb: str, **variables: str) -> subprocess.CompletedP
 def apply(runner: Runner, *words: str) -> int:
     """Apply what the runner has, and tell how that ended."""
     words = ("apply", ".", "--yes", "--state", STATE, "--stack", "ci", *words)
-    return runner.run("reconciler", *words).returncode
+    return _run_product(runner, *words)[0]
 
 
 def recorded(runner: Runner) -> list[str]:
     """The addresses that a runner's state knows."""
-    done = runner.run("reconciler", "state", "list", "--state", STATE, "-o", "json")
-    assert done.returncode == 0, done.stderr
-    return sorted(row["address"] for row in json.loads(done.stdout))
+    code, printed = _run_product(runner, "state", "list", "--state", STATE, "-o", "json")
+    assert code == 0, printed
+    return sorted(row["address"] for row in json.loads(printed))
+
+
+def _run_product(runner: Runner, *words: str) -> tuple[int, str]:
+    """The script starts processes of the product; what is done between its calls need not."""
+    variables = {**job_environment(), **runner.variables}
+    return run_here(words, folder=runner.folder, variables=variables)
 
 
 def git(folder: Path, *words: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 import shlex
@@ -13,10 +12,9 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
-from unittest import mock
 
-from reconciler.cli.main import run
 from tests.docs.sessions import words_of
+from tests.support.in_process import run_here
 from tests.support.sandboxes import start, stop
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -104,7 +102,7 @@ class Shell:
             case ["stop", "sandbox"] if hidden:
                 return stop(self._sandboxes.pop()), ""
             case ["reconciler", *arguments]:
-                return self._call(arguments)
+                return run_here(arguments, folder=self._folder, variables=self._variables)
             case _ if command.startswith("curl "):
                 line = Template(command.replace("\\\n", " ")).substitute(self._variables)
                 return _curl(shlex.split(line)[1:])
@@ -127,18 +125,6 @@ class Shell:
         if hidden:
             self._variables |= found
         return "".join(lines)
-
-    def _call(self, arguments: list[str]) -> tuple[int, str]:
-        said = io.StringIO()
-        with (
-            contextlib.chdir(self._folder),
-            mock.patch.dict(os.environ, self._variables, clear=True),
-            mock.patch.object(sys, "stdin", io.TextIOWrapper(io.BytesIO())),
-            contextlib.redirect_stdout(said),
-            contextlib.redirect_stderr(said),
-        ):
-            code = run(arguments)
-        return code, said.getvalue()
 
     def _assign(self, name: str, command: str) -> tuple[int, str]:
         code, said = self._spawn(f'{command}\nprintf %s "${name}"')
