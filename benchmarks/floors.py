@@ -25,6 +25,7 @@ from benchmarks.sandboxes import PROGRAM, Measured, Sandbox, body, measure, sand
 CONCURRENCY = 64
 ROOT = Path(__file__).parent.parent
 APPLY = (str(PROGRAM), "apply", ".", "--yes", "--no-wait", "--concurrency", str(CONCURRENCY))
+Before = Callable[[str, bytes | None], Awaitable[None]]
 # The bounds that a release keeps, by what is measured.
 MOST = {"apply": 3.0, "plan": 3.0, "apply at latency": 1.3, "update at latency": 1.3}
 
@@ -55,9 +56,6 @@ async def bare_loop(calls: Iterable[tuple[str, str, bytes | None]], before: Befo
                     answer.raise_for_status()
 
         await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
-
-
-Before = Callable[[str, bytes | None], Awaitable[None]]
 
 
 def bare_creates(count: int) -> None:

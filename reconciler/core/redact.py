@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from reconciler.core.digest import canonical, digest, digest_text
+from reconciler.core.model import Json
 from reconciler.core.secrets.addresses import hide_in_addresses
 from reconciler.core.secrets.commands import hide_argument, hide_in_command
 from reconciler.core.secrets.elements import find_elements
@@ -24,6 +25,7 @@ from reconciler.core.secrets.structures import (
     find_pairs,
     find_structure,
 )
+from reconciler.core.stored_json import StoredJson
 
 HIDDEN = "(hidden)"
 # A shorter secret would be found within ordinary words of a message.
@@ -56,8 +58,15 @@ _QUOTED = re.compile(rf"(?:{_STRING})(?=[\s,;)}}\]]|\Z)", re.DOTALL)
 _BARE = re.compile(r"[^\s,\"'\[\]{}]+")
 _BEARER = re.compile(r"(\b(?i:bearer)[ \t]+)([\w.~+/=-]{16,})")
 _WHOLE_SECRET = {"data": NameKind.HIDDEN, "stringData": NameKind.HIDDEN}
+# Where the manifest ends in a canonical document: what follows are its few other fields.
+_METADATA = ',"metadata":{'
 _NO_KINDS: Mapping[str, NameKind] = {}
 _BY_NAME = frozenset({NameKind.LIKELY, NameKind.CERTAIN, NameKind.HIDDEN})
+
+
+def _as_stored(value: Json, text: str) -> Json:
+    # States hold ASCII, and a digest is over characters as they are: mostly that is one text.
+    return StoredJson(text) if text.isascii() else value
 
 
 def is_redacted(value: Any) -> bool:
@@ -93,16 +102,6 @@ class Redactor:
         is_searched = isinstance(value, str) or self._may_hold(canonical(value))
         return self._redact(value) if is_searched else value
 
-    def redact_like(self, value: Any, recorded: Any, recorded_digest: str) -> Any:
-        """What `redact` returns; where it would equal what is recorded, that itself.
-
-        `recorded` is redacted under this redactor's key and rules, or stricter ones.
-        """
-        text = canonical(value)
-        if digest_text(text) == recorded_digest:
-            return recorded
-        return self._redact(value) if self._may_hold(text) else value
-
     def redact_and_digest(self, value: Any) -> tuple[Any, str]:
         """What `redact` returns, and its digest: one canonical form serves both."""
         text = canonical(value)
@@ -110,6 +109,29 @@ class Redactor:
             return value, digest_text(text)
         redacted = self._redact(value)
         return redacted, digest(redacted)
+
+    def record(self, value: Json) -> tuple[Json, str]:
+        """What `redact` returns, as the text that a state holds where it is one, and its digest.
+
+        So one text is searched, named and stored.
+        """
+        text = canonical(value)
+        if self._may_hold(text):
+            value = self._redact(value)
+            text = canonical(value)
+        return _as_stored(value, text), digest_text(text)
+
+    def record_echo(self, value: Json, sent: Json) -> Json:
+        """What `record` keeps of a server's echo; `sent` was recorded under the same rules.
+
+        What the server repeats as it was sent has been redacted, and is not searched once more.
+        """
+        text = canonical(value)
+        head, _, _ = canonical(sent).rpartition(_METADATA)
+        if self._may_hold(text[len(head) :] if head and text.startswith(head) else text):
+            value = self._redact(value)
+            text = canonical(value)
+        return _as_stored(value, text)
 
     def mark(self, text: str) -> str:
         """What stands for a secret: the same for the same text under the same key."""

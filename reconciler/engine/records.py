@@ -43,7 +43,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 def new_row(run: ApplyContext, desired: Desired) -> Recorded:
     """The intent to create: a new operation that has not been sent."""
     op = run.mint_op()
-    spec, named = run.redactor.redact_and_digest(desired.spec)
+    spec, named = run.redactor.record(desired.spec)
     replaced = run.replaced_at(desired.address)
     return Recorded(
         op=op,
@@ -81,9 +81,11 @@ def accept(
     A server that does not show our marker now is not expected to show it later. An update that
     this record knows nothing of was made by another copy of the state.
     """
-    # Nearly every server repeats what it was sent, which has been redacted for the intent.
-    same_rules = redactor.strict is redactor
-    echo = redactor.strict.redact_like(echo_of(remote), row.spec, row.digest if same_rules else "")
+    plain = echo_of(remote)
+    if redactor.strict is redactor:
+        echo = redactor.record_echo(plain, row.spec)
+    else:
+        echo, _ = redactor.strict.record(plain)
     accepted = advance(
         row,
         evidence,

@@ -19,10 +19,12 @@ from reconciler.core.redact import (
 )
 from reconciler.core.secrets.hints import SecretHints
 from reconciler.core.secrets.names import NameKind, kind_of_name
-from tests.support.strategies import json_values, shuffles
+from reconciler.core.stored_json import StoredJson
+from tests.support.strategies import json_objects, json_values, shuffles
 
 CANARY = "hunter2canary"
 REDACTOR = Redactor("lineage")
+SECRET = "hf_abcdefghijKLMNOPQRSTuvwxyz0123456789"
 MARK = re.compile(r"\(sensitive [0-9a-f]{16}\)")
 
 
@@ -219,6 +221,34 @@ def test_a_document_is_redacted_as_its_parts_are(value: Any, name: str) -> None:
 def test_most_manifests_are_not_searched(value: Any) -> None:
     """Words that secrets' names have in common with ordinary fields do not slow anything down."""
     assert not SecretHints().may_hold_secret(canonical(value))
+
+
+@given(json_objects, json_objects)
+def test_a_record_is_redacted_named_and_written_in_one_form(spec: Any, metadata: Any) -> None:
+    """What is recorded equals what is redacted; ASCII is the very text that states hold."""
+    document = {"manifest": spec, "metadata": metadata}
+    recorded, named = REDACTOR.record(document)
+
+    assert (recorded, named) == REDACTOR.redact_and_digest(document)
+    assert isinstance(recorded, StoredJson) is canonical(document).isascii()
+    assert canonical(recorded) == canonical(REDACTOR.redact(document))
+
+
+_manifests = json_objects | st.just({"env": [{"name": "HF_TOKEN", "value": SECRET}]})
+
+
+@given(_manifests, json_objects, st.sampled_from([{}, {"token": SECRET}, {"note": SECRET}]))
+def test_an_echo_is_redacted_whatever_of_it_was_sent(
+    manifest: Any, metadata: Any, added: dict[str, str]
+) -> None:
+    """A part that was sent is not searched again; what the server adds to it is."""
+    sent, _ = REDACTOR.record({"manifest": manifest, "metadata": metadata})
+    echo = {"manifest": manifest, "metadata": {**metadata, **added}}
+
+    kept = REDACTOR.record_echo(echo, sent)
+
+    assert kept == REDACTOR.redact(echo)
+    assert SECRET not in canonical(kept)
 
 
 @given(json_values)
