@@ -206,3 +206,13 @@ def test_what_only_was_waited_for_has_the_line_of_its_spec() -> None:
     assert text.splitlines()[1] == (
         "  w/team/a.yaml:3:1: error: accepted, but not running: still Pending after 600 s (1/a)"
     )
+
+
+def test_a_create_that_was_accepted_did_not_fail() -> None:
+    """The workload is there: only what came after its create has not succeeded."""
+    outcome = Failed(id="id-1", message="accepted, but still Applying after 60 s", hint="look")
+    assert told(ended("1/a", outcome)) == (
+        "Failed (1):\n"
+        "  w/team/a.yaml:3:1: error: accepted, but still Applying after 60 s (1/a)\n"
+        "    hint: look"
+    )

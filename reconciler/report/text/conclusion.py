@@ -111,6 +111,9 @@ class Conclusion:
         match outcome:
             case Failed(cause=Cause.SERVER | Cause.QUOTA):
                 message = f"the server refused it: {outcome.message}"
+            # A create that has an id was accepted: what failed is what came after it.
+            case Failed(cause=Cause.OTHER, id=str()) if event.action == "create":
+                message = outcome.message
             # A hold did not fail at doing anything: its message says what held it.
             case Failed(cause=Cause.OTHER) if event.action != "hold":
                 message = f"{event.action} failed: {outcome.message}"
