@@ -48,8 +48,11 @@ def test_a_plan_without_a_state_is_made_as_if_from_an_empty_one(tmp_path: Path) 
     ]
     assert planned.plan.lineage is None
     assert list(tmp_path.iterdir()) == []
-    # Whether somebody has the names that it would create under.
-    assert [(e.method, e.path) for e in world.entries()] == [("GET", "/api/v1/workloads")]
+    # Whether somebody has the names that it would create under, and what their project is.
+    assert [(e.method, e.path) for e in world.entries()] == [
+        ("GET", "/api/v1/workloads"),
+        ("GET", "/api/v1/org-unit/projects"),
+    ]
 
 
 def test_a_plan_reads_each_recorded_workload_once() -> None:

@@ -489,3 +489,26 @@ def test_status_says_that_a_project_was_made_again(tmp_path: Path) -> None:
         )
     assert looked.value.refusals == planned.value.refusals
     assert "add --accept-project ml=4502" in looked.value.refusals[0].hint
+
+
+def test_a_project_that_is_given_by_its_id_is_looked_at_before_a_create(tmp_path: Path) -> None:
+    """One list call where something is created; a list that is refused is no reason against it."""
+    team = Team(tmp_path)
+    team.write(chat_yaml=spec(metadata='projectId: "4501"'))
+    team.world.sandbox.store.projects.put(dataclasses.replace(ML, phase="Deleting"))
+    with pytest.raises(InvalidSpecsError) as error:
+        team.plan()
+    assert [line.partition(" | ")[0] for line in refused(error)] == [
+        "chat.yaml:1:35-1:41 error project-being-deleted: project 4501 (ml) is being deleted"
+    ]
+    assert team.asked() == [LIST]
+
+
+def test_a_refused_list_of_projects_checks_nothing(tmp_path: Path) -> None:
+    """Whoever may not list projects creates all the same."""
+    team = Team(tmp_path, "403 at=projects")
+    team.write(chat_yaml=spec(metadata='projectId: "4501"'))
+    planned = team.plan()
+    assert [action.kind for action in planned.plan.changes] == ["create"]
+    assert planned.plan.diagnostics == ()
+    assert team.asked() == [LIST]

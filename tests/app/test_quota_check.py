@@ -76,17 +76,17 @@ def test_a_refusal_keeps_everything_as_it_is() -> None:
 
 
 def test_nothing_is_asked_without_a_reason() -> None:
-    """Nothing grows, nobody wants to know, or nothing is read at all."""
+    """Nothing grows, or nothing is read at all. With `off` no quota is shown of what is listed."""
     world = World(projects=(TEAM_A,))
     world.apply(asking("a", 6))
     before = len(asked(world))
     world.plan(asking("a", 6))
     world.plan()
     world.plan(asking("b", 32), request=PlanRequest(options=PlanOptions(refreshed=False)))
+    assert len(asked(world)) == before
     world.settings = dataclasses.replace(world.settings, quota=QuotaPolicy.OFF)
     off = world.plan(asking("b", 32)).plan
     assert (off.diagnostics, off.quotas, off.quota_note) == ((), (), "")
-    assert len(asked(world)) == before
 
 
 @pytest.mark.parametrize("policy", [QuotaPolicy.WARN, QuotaPolicy.REFUSE])

@@ -52,8 +52,12 @@ def test_the_first_apply_creates_everything() -> None:
         1,
         False,
     )
-    # The plan has looked whether somebody else has the name.
-    assert world.ledger("GET", "POST", "DELETE") == ["GET None 200", "POST a 202", "GET a 200"]
+    # The plan has looked whether somebody else has the name, and what the project is.
+    assert world.ledger("GET", "POST", "DELETE") == [
+        *["GET None 200"] * 2,
+        "POST a 202",
+        "GET a 200",
+    ]
 
 
 def test_the_second_apply_is_empty(tmp_path: Path) -> None:

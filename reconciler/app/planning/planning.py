@@ -33,7 +33,7 @@ from reconciler.app.status.refresh import tenant_of
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.ending.lifetime import find_finished
 from reconciler.core.model import Desired, Header, Live, Recorded, Remote
-from reconciler.core.planning.actions import Hold
+from reconciler.core.planning.actions import Create, Hold, Replace
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
     GuardOptions,
@@ -238,6 +238,10 @@ async def prepare(
     plan = hold_invalid(rechecked.plan, settings)
     plan = await hold_taken_names(plan, settings, session, header, may_ask=may_ask)
     plan = await with_quotas(plan, settings, projects, may_ask=may_ask)
+    creating = {a.address.project for a in plan.changes if isinstance(a, Create | Replace)}
+    if creating and may_ask:
+        # What the server does not let us see is not checked, and refuses nothing.
+        await projects.read(until=creating)
     plan = _check_projects(plan, desired, projects, workspace)
     diagnostics = sort_diagnostics((*plan.diagnostics, *reading.warnings))
     called = {project.id: project.name for project in projects.listed.values()}
