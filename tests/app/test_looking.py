@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from reconciler.app.status.workload_status import StatusRequest, read_statuses, watch
-from reconciler.core.model import Own
+from reconciler.core.model import Own, Remote
 from reconciler.core.states.places import FilePlace
 from reconciler.errors import StateError, UnreachableError, UsageError
 from reconciler.report.status.status import Status
@@ -32,9 +32,9 @@ def world(tmp_path: Path) -> World:
     return world
 
 
-def found(world: World, *patterns: str) -> list[str]:
-    """The names of what a look shows."""
-    looks = run(
+def look(world: World, *patterns: str) -> list[Status]:
+    """What a look shows."""
+    return run(
         read_statuses(
             world.settings,
             StatusRequest(patterns=patterns),
@@ -43,7 +43,19 @@ def found(world: World, *patterns: str) -> list[str]:
         ),
         world.timeline,
     )
-    return [one.row.address.name for one in looks]
+
+
+def found(world: World, *patterns: str) -> list[str]:
+    """The names of what a look shows."""
+    return [one.row.address.name for one in look(world, *patterns)]
+
+
+def test_a_look_keeps_no_content(world: World) -> None:
+    """Of thousands of answers, only when each workload was made."""
+    for one in look(world):
+        assert isinstance(one.live, Remote)
+        assert [*one.live.metadata] == ["createdAt"]
+        assert (one.live.raw_manifest, one.live.workload_manifest) == ({}, {})
 
 
 def test_globs_and_addresses_choose_together(world: World) -> None:

@@ -284,3 +284,13 @@ def test_bombs_are_refused_in_no_time(text: str, code: str) -> None:
     codes = {one.code for one in read(text).diagnostics}
     assert code in codes
     assert time.perf_counter() - begun < 1
+
+
+@pytest.mark.parametrize("notation", ["json", "yaml"])
+def test_what_files_have_in_common_is_in_memory_once(notation: Notation) -> None:
+    """Keys and short values of thousands of specs, which are much the same."""
+    text = '{"kind": "Job"}' if notation == "json" else "kind: Job\n"
+    (one,), (other,) = (values(read(text + end, notation)) for end in ("\n", "\n\n"))
+    assert one == other == {"kind": "Job"}
+    assert next(iter(one)) is next(iter(other))
+    assert one["kind"] is other["kind"]
