@@ -33,6 +33,7 @@ from reconciler.core.protocol.transitions import (
     Evidence,
     advance,
     end,
+    late_create_text,
     superseded,
     vacancy,
 )
@@ -240,7 +241,10 @@ class CreateTask:
             ):
                 return await self._give_way(verdict)
             case NameFree():
-                return await self._leave_unconfirmed("the server does not show it yet")
+                message = "the server does not show it yet"
+                if gone is not Evidence.CONFIRMED_GONE:
+                    message = f"{message}, and {late_create_text(self._row)}"
+                return await self._leave_unconfirmed(message)
             case LookupUnclear(message=message):
                 return await self._leave_unconfirmed(message)
 

@@ -21,6 +21,7 @@ from reconciler.core.protocol.transitions import (
     absence,
     advance,
     end,
+    late_create_text,
     may_come_true,
     succession,
     superseded,
@@ -40,7 +41,6 @@ from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.run import UNSENT, ActionContext
 
 STILL_IN_DOUBT = "an earlier create is still in doubt"
-MAY_COME_LATE = "it may still be carried out late; looked up again by the next run"
 NEVER_CARRIED_OUT = "it was never carried out"
 NOTHING_LEFT = "nothing of it is left"
 NEXT_PLAN = "the next plan shows what to do"
@@ -105,7 +105,8 @@ async def _conclude(work: ActionContext, row: Recorded, verdict: Verdict) -> Out
             await work.commit(end(row, message=_end_of(row)))
             return Succeeded(detail=_end_of(row))
         case NameTaken() | NameFree():
-            return await _leave(work, row, Evidence.ABSENT, MAY_COME_LATE)
+            message = f"{late_create_text(row)}; looked up again by the next run"
+            return await _leave(work, row, Evidence.ABSENT, message)
         case LookupUnclear(message=message):
             return await _leave(work, row, Evidence.UNPROVEN, message)
 

@@ -27,7 +27,10 @@ def test_a_server_error_is_told_in_the_servers_words_and_recorded() -> None:
     ran = world.apply(wish("a"), wish("z"))
     (planned,) = world.plan(wish("a"), wish("z")).plan.changes
 
-    words = "injected by a fault rule: 500 on=POST name=a; the server does not show it yet"
+    words = (
+        "injected by a fault rule: 500 on=POST name=a; the server does not show it yet, and "
+        "it may still be carried out until 2026-03-02 09:06:03 UTC"
+    )
     assert (ran.told, ran.exit_code) == ([f"in doubt: create 4501/a: {words}"], 8)
     assert world.row("a").reason == words
     assert planned.detail.startswith(f"{words}: a create of ")

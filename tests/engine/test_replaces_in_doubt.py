@@ -24,6 +24,8 @@ from tests.support.worlds import World, is_write, wish
 CHANGED = (wish("a", image="nginx:2"), wish("z"))
 UNWANTED = (wish("z"),)
 RULE = "500 on=POST name=a"
+LATE = "it may still be carried out until 2026-03-02 09:06:03 UTC"
+UNSEEN = f"the server does not show it yet, and {LATE}"
 WORDS = f"injected by a fault rule: {RULE}"
 KNOWN_TO_RUN = "and nothing of ours is known to run there now"
 A_WHILE = (QUIET + SETTLED).total_seconds() + 60.0
@@ -61,7 +63,7 @@ def test_the_plan_says_what_is_in_doubt_and_what_it_replaced() -> None:
 
     assert isinstance(planned, Resolve)
     assert planned.reason is Reason.IN_DOUBT
-    doubt = re.escape(f"{WORDS}; the server does not show it yet: a create of ")
+    doubt = re.escape(f"{WORDS}; {UNSEEN}: a create of ")
     emptied = re.escape(f"workload {old} was deleted to be replaced, {KNOWN_TO_RUN}")
     assert re.fullmatch(
         rf"{doubt}[-\d]+ [\d:]+ UTC is in doubt; {emptied}; the same request is sent again",
@@ -138,7 +140,7 @@ def test_a_spec_that_goes_while_its_create_is_in_doubt_loses_no_trace() -> None:
 
     (told,) = ran.ended(InDoubt)
     assert told.message == (
-        f"{WORDS}; it may still be carried out late; looked up again by the next run; "
+        f"{WORDS}; {LATE}; looked up again by the next run; "
         f"workload {old} was deleted to be replaced, {KNOWN_TO_RUN}"
     )
     assert (ran.summary, ran.exit_code) == ({"in_doubt": 1, "down": 1}, 8)
@@ -146,7 +148,7 @@ def test_a_spec_that_goes_while_its_create_is_in_doubt_loses_no_trace() -> None:
     assert f"workload {old} was deleted to be replaced" in left.detail
     assert (replaced.former_id, replaced.message) == (
         old,
-        f"{WORDS}; the server does not show it yet",
+        f"{WORDS}; {UNSEEN}",
     )
     assert settled.exit_code == 0
     assert isinstance(forgotten, Forget)
@@ -201,7 +203,7 @@ def test_who_abandons_the_doubt_is_left_with_what_is_down(tmp_path: Path) -> Non
     assert done.down.ending == f"workload {old} was deleted to be replaced"
     assert (type(planned), planned.reason) == (Create, Reason.DOWN)
     assert planned.detail == (
-        f"{WORDS}; the server does not show it yet; workload {old} was deleted to be replaced; "
+        f"{WORDS}; {UNSEEN}; workload {old} was deleted to be replaced; "
         "nothing of ours runs there now"
     )
     assert "reconciler state rm 4501/a" in refused.value.hint

@@ -168,6 +168,11 @@ def comes_true_until(row: Recorded) -> datetime:
     return datetime.fromisoformat(row.last_sent_at) + QUIET + SETTLED + ROUNDING
 
 
+def late_create_text(row: Recorded) -> str:
+    """Until when a create that nobody sees may still come true; the record has to have its time."""
+    return f"it may still be carried out until {comes_true_until(row):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def absence(row: Recorded, held_until: datetime | None) -> Evidence:
     """The evidence of a workload that is gone; it had its name until `held_until` at least.
 
