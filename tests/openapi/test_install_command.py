@@ -46,7 +46,7 @@ def test_the_command_names_where_the_program_came_from(
     monkeypatch: pytest.MonkeyPatch, origin: dict[str, Any] | None, command: str
 ) -> None:
     """Only what came from an index is named alone: elsewhere anybody may own the name."""
-    monkeypatch.setattr(resources, "distribution", lambda _: _Distribution(origin))
+    monkeypatch.setattr(metadata, "distribution", lambda _: _Distribution(origin))
     assert resources.install_command("sandbox") == command
 
 
@@ -58,5 +58,5 @@ def test_a_checkout_that_was_not_installed_is_named_by_its_folder(
     def missing(_: str) -> _Distribution:
         raise metadata.PackageNotFoundError
 
-    monkeypatch.setattr(resources, "distribution", missing)
+    monkeypatch.setattr(metadata, "distribution", missing)
     assert resources.install_command("sandbox").endswith("[sandbox]'")
