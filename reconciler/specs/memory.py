@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from base64 import b85decode, b85encode
 from collections.abc import Sequence
-from hashlib import sha256, shake_256
-from typing import Any, Protocol
+from hashlib import sha512, shake_256
+from typing import Any, NamedTuple, Protocol
 
 from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
 from reconciler.specs.source.source_cache import FileReference, SourceCache, digest_of
@@ -36,21 +36,28 @@ class VerdictMemory(Protocol):
         ...
 
 
-class FileIdentities:
-    """Tells files apart by their names, their bytes, and what every file of their folder gets.
+class FileIdentity(NamedTuple):
+    """Two halves of one digest: the key that a file is known by, and what opens its findings.
 
-    An identity is written nowhere: it opens what was found in its file.
+    The second is written nowhere.
     """
 
-    def __init__(self, environment: bytes, layers: Sequence[tuple[str, bytes]]) -> None:
-        self._start = sha256(repr((environment, layers)).encode("utf-8", "surrogatepass"))
+    key: str
+    seal: bytes
 
-    def of(self, name: str, data: bytes) -> bytes:
+
+class FileIdentities:
+    """Tells files apart by their names, their bytes, and what every file of their folder gets."""
+
+    def __init__(self, environment: bytes, layers: Sequence[tuple[str, bytes]]) -> None:
+        self._start = sha512(repr((environment, layers)).encode("utf-8", "surrogatepass"))
+
+    def of(self, name: str, data: bytes) -> FileIdentity:
         """The identity of a file."""
         digest = self._start.copy()
-        digest.update(name.encode("utf-8", "surrogatepass") + b"\0")
-        digest.update(data)
-        return digest.digest()
+        digest.update(b"%b\0%b" % (name.encode("utf-8", "surrogatepass"), data))
+        halves = digest.digest()
+        return FileIdentity(halves[:32].hex(), halves[32:])
 
 
 def write_references(references: Sequence[FileReference], sources: SourceCache) -> list[Any]:
@@ -60,19 +67,19 @@ def write_references(references: Sequence[FileReference], sources: SourceCache) 
     ]
 
 
-def write_entry(verdict: FileVerdict, identity: bytes, references: Sequence[Any]) -> Entry:
+def write_entry(verdict: FileVerdict, identity: FileIdentity, references: Sequence[Any]) -> Entry:
     """What to remember of a file."""
     plain, found = write_verdict(verdict)
-    sealed = _sealed(json.dumps(found).encode(), identity, references) if found else b""
-    return [_key_of(identity), plain, b85encode(sealed).decode(), references]
+    sealed = _sealed(json.dumps(found).encode(), identity.seal, references) if found else b""
+    return [identity.key, plain, b85encode(sealed).decode(), references]
 
 
 def read_entry(
-    name: str, entry: Entry, identity: bytes, sources: SourceCache
+    name: str, entry: Entry, identity: FileIdentity, sources: SourceCache
 ) -> FileVerdict | None:
     """The verdict on a file; None where the file, or one that it refers to, is another by now."""
     key, plain, sealed, references = entry
-    if key != _key_of(identity):
+    if key != identity.key:
         return None
     for folder, path, *file, digest in references:
         located = sources.locate(folder, path)
@@ -80,21 +87,17 @@ def read_entry(
             return None
         if digest_of(read_bytes(located.real)).hex() != digest:
             return None
-    found = json.loads(_sealed(b85decode(sealed), identity, references)) if sealed else []
+    found = json.loads(_sealed(b85decode(sealed), identity.seal, references)) if sealed else []
     return read_verdict(name, plain, found)
 
 
-def _key_of(identity: bytes) -> str:
-    return sha256(b"key" + identity).hexdigest()
-
-
-def _sealed(data: bytes, identity: bytes, references: Sequence[Any]) -> bytes:
+def _sealed(data: bytes, seal: bytes, references: Sequence[Any]) -> bytes:
     """Seal what was found in a file, or open it again.
 
     The message of a finding may quote a value that no rule takes for a secret. With this, only who
     has the file can read it: all that decides about the text goes into its key stream, so that no
     two texts ever share one.
     """
-    stream = shake_256(b"seal" + identity + repr(references).encode()).digest(len(data))
+    stream = shake_256(seal + repr(references).encode()).digest(len(data))
     mixed = int.from_bytes(data) ^ int.from_bytes(stream)
     return mixed.to_bytes(len(data))

@@ -20,6 +20,7 @@ from reconciler.specs.loading import POLICY_SECONDS, garbage_collector_paused
 from reconciler.specs.memory import (
     Entry,
     FileIdentities,
+    FileIdentity,
     VerdictMemory,
     read_entry,
     write_entry,
@@ -75,20 +76,28 @@ class _JudgedFile(NamedTuple):
     """What is known of a file, and what it takes to remember that: nothing where it cannot be."""
 
     verdict: FileVerdict
-    identity: bytes = b""
+    identity: FileIdentity | None = None
     references: Sequence[Any] = ()
     entry: Entry | None = None
+
+    def make_entry(self) -> Entry | None:
+        """What to remember of it, if anything."""
+        return self.identity and write_entry(self.verdict, self.identity, self.references)
 
     def written(self) -> list[Any]:
         """The same for JSON."""
         plain, found = write_verdict(self.verdict)
-        return [plain, found, self.identity.hex(), self.references]
+        identity = self.identity and [self.identity.key, self.identity.seal.hex()]
+        return [plain, found, identity, self.references]
 
     @classmethod
     def read(cls, file: SourceFile, written: Sequence[Any]) -> _JudgedFile:
         """What another process has written of a file."""
         plain, found, identity, references = written
-        return cls(read_verdict(file.name, plain, found), bytes.fromhex(identity), references)
+        if identity is not None:
+            key, seal = identity
+            identity = FileIdentity(key, bytes.fromhex(seal))
+        return cls(read_verdict(file.name, plain, found), identity, references)
 
 
 class _NoRepositoryError(Exception):
@@ -246,9 +255,9 @@ class _Validation:
     ) -> None:
         """Keep what will be found again; nothing is written where that is as it was."""
         entries = {
-            file.name: one.entry or write_entry(one.verdict, one.identity, one.references)
+            file.name: entry
             for file, one in zip(files, judged, strict=True)
-            if one.entry or one.identity
+            if (entry := one.entry or one.make_entry())
         }
         if self.memory and entries != remembered:
             self.memory.keep(entries)

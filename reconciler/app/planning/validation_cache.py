@@ -86,11 +86,17 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
 def program_files() -> Iterator[tuple[str, int, int]]:
     """Every file that judges, as far as it takes to notice that it is another one."""
-    specs = filter(None, map(find_spec, _LIBRARIES))
-    paths = [Path(spec.origin) for spec in specs if spec.origin]
-    for top in (Path(reconciler.__file__).parent, Path(str(schemas_folder()))):
-        paths += [path for path in top.rglob("*") if path.suffix in (".py", ".json")]
     yield (f"{__version__} {sys.version}", 0, 0)
-    for path in paths:
-        status = path.stat()
-        yield (str(path), status.st_mtime_ns, status.st_size)
+    for library in filter(None, map(find_spec, _LIBRARIES)):
+        if library.origin:
+            yield _signature(library.origin)
+    for top in (Path(reconciler.__file__).parent, str(schemas_folder())):
+        for folder, _, names in os.walk(top):
+            for name in names:
+                if name.endswith((".py", ".json")):
+                    yield _signature(f"{folder}/{name}")
+
+
+def _signature(path: str) -> tuple[str, int, int]:
+    status = os.stat(path)  # noqa: PTH116 - hundreds of them, in every run
+    return path, status.st_mtime_ns, status.st_size
