@@ -1,46 +1,32 @@
-"""Reading and checking many spec files, beside check-jsonschema on the same files in one run.
+"""Validating many spec files, beside check-jsonschema and kubeconform on the same in one run.
 
-Whole processes, in turns. check-jsonschema is taken from the path, or installed into an
-environment of its own that is thrown away; it checks the shape of a spec only, without positions.
+Whole processes, in turns; each ratio stands beside the one to reach. check-jsonschema checks the
+shape of a spec only, without positions, and kubeconform the bare manifests.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
-import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
 
+from benchmarks.peers import Peer, PeerError, find_peer
 from reconciler.resources import schema_text
 
-OURS, PEER = "this program", "check-jsonschema"
-# Without its compiled part, the peer's YAML reader would take many times as long.
-PARTS = (PEER, "ruamel.yaml.clib")
 # One argument list has to hold the names of all files.
 MOST = 20_000
-
-# What the product does for `validate`, and what it found.
-LOAD = """
-import json, os, sys
-from pathlib import Path
-from reconciler.specs.config import config_file, load_config
-from reconciler.specs.loading import load_specs
-root = Path(sys.argv[1])
-config = load_config(config_file(root), root=root)
-loaded = load_specs([root], root=root, config=config)
-print(json.dumps([loaded.files, len(loaded.desired), [str(one) for one in loaded.diagnostics]]))
-sys.stdout.flush()
-os._exit(0)
-"""
+LARGE = 50_000
+# What to reach: processor time to check-jsonschema's and to a cold run's, seconds to kubeconform's.
+TO_JSONSCHEMA, TO_COLD, TO_KUBECONFORM, LARGE_PEAK = 0.12, 0.12, 0.6, 300
+VALIDATE = [sys.executable, "-m", "reconciler", "validate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +154,7 @@ def _shifted(text: str, by: int) -> str:
 
 
 def write_files(root: Path, count: int, wrong: float) -> list[Path]:
-    """Write specs into fifty folders, a share of them with a mistake."""
+    """Write specs into fifty folders, a share of them with a warning."""
     every = round(100 / wrong) if wrong else 0
     paths = []
     for index in range(count):
@@ -179,24 +165,45 @@ def write_files(root: Path, count: int, wrong: float) -> list[Path]:
     return paths
 
 
-def find_peer(folder: Path) -> str | None:
-    """The peer from the path, else from a new environment; None where it is not to be had."""
-    found = which(PEER)
-    if found is not None:
-        return found
-    venv.create(folder, with_pip=True)
-    installer = [str(folder / "bin" / "pip"), "install", "--quiet", *PARTS]
-    done = subprocess.run(installer, capture_output=True, check=False)
-    return str(folder / "bin" / PEER) if done.returncode == 0 else None
+def write_manifests(folder: Path, paths: Sequence[Path]) -> None:
+    """What stands below `manifest` of each spec, in a file of its own."""
+    folder.mkdir()
+    for path in paths:
+        manifest = path.read_text().partition("\nmanifest:\n")[2]
+        (folder / path.name).write_text(textwrap.dedent(manifest))
 
 
-def report(label: str, runs: Sequence[Measured]) -> float:
-    """Print the median of some runs; returns its seconds of a processor."""
-    seconds = statistics.median(one.seconds for one in runs)
-    processor = statistics.median(one.processor for one in runs)
-    peak = max(one.peak for one in runs)
-    print(f"{label:<26} {seconds:7.2f} s  processor {processor:7.2f} s  {peak:5.0f} MB peak")
-    return processor
+def show(label: str, runs: Sequence[Measured]) -> Measured:
+    """Print the median of some runs, and return it; the peak is the highest."""
+    middle = Measured(
+        seconds=statistics.median(one.seconds for one in runs),
+        processor=statistics.median(one.processor for one in runs),
+        peak=max(one.peak for one in runs),
+        output=runs[0].output,
+    )
+    print(
+        f"{label:<28} {middle.seconds:7.2f} s  processor {middle.processor:7.2f} s  "
+        f"{middle.peak:5.0f} MB peak",
+        flush=True,
+    )
+    return middle
+
+
+def tell(label: str, ratio: float, most: float) -> None:
+    """Print a ratio beside the one to reach."""
+    print(f"{'':<28} {label}: {ratio:.3f}, {'within' if ratio <= most else 'ABOVE'} {most}")
+
+
+def find_peers(names: Sequence[str]) -> dict[str, Peer]:
+    """Those that are to be had; says which, and in which version."""
+    peers = {}
+    for name in names:
+        try:
+            peers[name] = find_peer(name)
+            print(peers[name])
+        except PeerError as error:
+            print(error)
+    return peers
 
 
 def main() -> None:
@@ -204,11 +211,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000, help=f"files, {MOST:,} at most")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--wrong", type=float, default=1, help="percent of files with a mistake")
-    parser.add_argument("--alone", action="store_true", help="without check-jsonschema")
+    parser.add_argument("--wrong", type=float, default=1, help="percent of files with a warning")
+    parser.add_argument("--alone", action="store_true", help="without other programs")
+    parser.add_argument("--large", action="store_true", help=f"the peak of {LARGE:,} files as well")
+    parser.add_argument("--schemas", help="where kubeconform finds schemas (-schema-location)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="reconciler-bench-") as name:
         compare(Path(name), arguments)
+
+
+def peer_commands(folder: Path, paths: Sequence[Path], schemas: str | None) -> dict[str, list[str]]:
+    """How each peer that is to be had checks the same."""
+    peers = find_peers(("check-jsonschema", "kubeconform"))
+    commands = {}
+    if peer := peers.get("check-jsonschema"):
+        schema = folder / "spec.schema.json"
+        schema.write_text(schema_text("spec"))
+        options = ["--no-cache", "--schemafile", str(schema)]
+        commands[peer.name] = [str(peer.path), *options, *map(str, paths)]
+    if peer := peers.get("kubeconform"):
+        manifests = folder / "manifests"
+        write_manifests(manifests, paths)
+        options = ["-ignore-missing-schemas", "-n", str(os.cpu_count() or 1)]
+        options += ["-schema-location", schemas] if schemas else []
+        commands[peer.name] = [str(peer.path), *options, str(manifests)]
+    return commands
 
 
 def compare(folder: Path, arguments: argparse.Namespace) -> None:
@@ -218,48 +245,42 @@ def compare(folder: Path, arguments: argparse.Namespace) -> None:
     size = sum(path.stat().st_size for path in paths)
     print(f"{len(paths):,} files, {size / 1e6:.1f} MB, {os.cpu_count()} processors, load", end=" ")
     print(f"{os.getloadavg()[0]:.1f}")
-    peer = None if arguments.alone else find_peer(folder / "peer")
-    schema = folder / "spec.schema.json"
-    schema.write_text(schema_text("spec"))
-    ours = [sys.executable, "-c", LOAD, str(root)]
+    peers = {} if arguments.alone else peer_commands(folder, paths, arguments.schemas)
     # Bytecode as an installation has it, whatever the present environment says of writing any.
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
-    measure(ours, environ)
-    runs: dict[str, list[Measured]] = {OURS: [], PEER: []}
-    for _ in range(arguments.rounds):
-        runs[OURS].append(measure(ours, environ))
-        if peer is not None:
-            check = [peer, "--no-cache", "--schemafile", str(schema), *map(str, paths)]
-            runs[PEER].append(measure(check))
-    answers = {one.output for one in runs[OURS]}
-    if len(answers) != 1:
+    environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    again = [*VALIDATE, str(root)]
+    measure(again, environ)
+    own: dict[str, list[Measured]] = {"cold": [], "nothing changed": [], "one file changed": []}
+    others: dict[str, list[Measured]] = {name: [] for name in peers}
+    for number in range(arguments.rounds):
+        own["cold"].append(measure([*again, "--no-cache"], environ))
+        own["nothing changed"].append(measure(again, environ))
+        with paths[-1].open("a") as file:
+            file.write(f"  # round {number}\n")
+        own["one file changed"].append(measure(again, environ))
+        for name, command in peers.items():
+            others[name].append(measure(command, environ))
+    said = {one.output for runs in own.values() for one in runs}
+    if len(said) != 1:
         raise SystemExit("the runs of this program differ in what they found")
-    files, sound, found = json.loads(answers.pop())
-    print(f"{files:,} files read, {sound:,} sound specs, {len(found):,} findings, all runs alike")
-    used = {label: report(label, given) for label, given in runs.items() if given}
-    if peer is None:
-        print(f"{PEER} was not asked for, or is not to be had here")
-    else:
-        print(f"ratio {used[OURS] / used[PEER]:.3f}")
-    repeat(folder / "sound", arguments, environ)
-
-
-def repeat(root: Path, arguments: argparse.Namespace, environ: Mapping[str, str]) -> None:
-    """Validate specs without a mistake as a user does, and again with nothing changed."""
-    write_files(root, min(arguments.count, MOST), 0)
-    environ = {**environ, "XDG_CACHE_HOME": str(root.parent / "cache")}
-    again = [sys.executable, "-m", "reconciler", "validate", str(root)]
-    first = measure(again, environ)
-    cold, warm = [], []
-    for _ in range(arguments.rounds):
-        cold.append(measure([*again, "--no-cache"], environ))
-        warm.append(measure(again, environ))
-    if {one.output for one in (*cold, *warm)} != {first.output}:
-        raise SystemExit("a run with nothing changed says something else")
-    print(first.output.strip())
-    used = [report(label, runs) for label, runs in (("validate", cold), ("again", warm))]
-    print(f"ratio {used[1] / used[0]:.3f}")
+    print(said.pop().strip().rpartition("\n")[2])
+    cold = show("validate, cold", own.pop("cold"))
+    for name, runs in own.items():
+        ratio = show(f"validate, {name}", runs).processor / cold.processor
+        tell("processor / cold", ratio, TO_COLD)
+    for name, runs in others.items():
+        other = show(name, runs)
+        if name == "kubeconform":
+            tell("cold / this, seconds", cold.seconds / other.seconds, TO_KUBECONFORM)
+        else:
+            tell("cold / this, processor", cold.processor / other.processor, TO_JSONSCHEMA)
+    if arguments.large:
+        large = folder / "large"
+        write_files(large, LARGE, arguments.wrong)
+        runs = [measure([*VALIDATE, str(large)], environ)]
+        tell("MB", show(f"validate, {LARGE:,} files", runs).peak, LARGE_PEAK)
 
 
 if __name__ == "__main__":
