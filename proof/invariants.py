@@ -14,7 +14,8 @@ from proof.simulation.process import Process, Watcher
 from proof.simulation.server import Entry, Server, Workload
 from proof.simulation.weather import Said
 from proof.updates.invariants import UpdateReferee
-from reconciler.core.events import ActionEnded, Event
+from reconciler.core.history.events import ActionEnded, Event
+from reconciler.core.history.outcome import Failed, InDoubt, Succeeded, message_of
 from reconciler.core.lifecycle import (
     OnRemove,
 )
@@ -23,7 +24,6 @@ from reconciler.core.model import (
     Own,
     Recorded,
 )
-from reconciler.core.outcome import Failed, InDoubt, Succeeded, message_of
 from reconciler.core.protocol.retry import AMBIGUOUS_SENDS
 from reconciler.engine.apply import LET_GO
 

@@ -16,8 +16,8 @@ from proof.simulation.disk import LINEAGE, STACK
 from proof.updates.mutants import UPDATE_MUTANTS
 from reconciler.app.state import claiming
 from reconciler.core.diff import comparison
+from reconciler.core.history.outcome import Outcome, Succeeded
 from reconciler.core.model import Address, Json, Recorded
-from reconciler.core.outcome import Outcome, Succeeded
 from reconciler.core.planning import guards
 from reconciler.core.planning.actions import Resolve
 from reconciler.core.protocol import transitions

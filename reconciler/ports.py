@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from reconciler.core.events import Event, RequestEnded
+from reconciler.core.history.events import Event, RequestEnded
+from reconciler.core.history.provenance import Provenance
 from reconciler.core.model import Address, Header, Json, Recorded, Target
 from reconciler.core.protocol.api_results import ApiResult
-from reconciler.core.provenance import Provenance
 from reconciler.core.redact import Redactor
 from reconciler.core.states.places import StatePlace
 from reconciler.errors import StateError

@@ -30,12 +30,12 @@ from proof.simulation.weather import (
     draw_for_updates,
     draw_weather,
 )
-from reconciler.core.events import ActionEnded
+from reconciler.core.history.events import ActionEnded
+from reconciler.core.history.outcome import InDoubt, Skipped
 from reconciler.core.model import (
     Address,
     Own,
 )
-from reconciler.core.outcome import InDoubt, Skipped
 from reconciler.core.planning.actions import AnyAction, Create, Delete, Resolve, Update
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan

@@ -22,13 +22,13 @@ from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.app.target import PinnedTarget
 from reconciler.core.ending.workload_limit import WorkloadLimit
-from reconciler.core.events import Event, RunFinished
+from reconciler.core.history.events import Event, RunFinished
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Desired, Json, Recorded, Target
 from reconciler.core.protocol.api_results import Listed
 from reconciler.core.protocol.marker import Marker
 from reconciler.core.quotas.quota_policy import QuotaPolicy
 from reconciler.core.states.places import FilePlace
-from reconciler.core.stop_reason import StopReason
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.requests.dispatcher import Dispatcher, StopSignal

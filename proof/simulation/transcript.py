@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from proof.invariants import Violation
 from proof.simulation.process import Process
 from proof.simulation.server import Entry
-from reconciler.core.events import Event
+from reconciler.core.history.events import Event
 from reconciler.core.model import Recorded
 
 Note = tuple[float, str]

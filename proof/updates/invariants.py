@@ -11,9 +11,9 @@ from proof.simulation.process import Process
 from proof.simulation.server import Entry, Server, Workload
 from proof.simulation.weather import LATEST, Said
 from reconciler.core.digest import canonical
-from reconciler.core.events import ActionEnded, Event
+from reconciler.core.history.events import ActionEnded, Event
+from reconciler.core.history.outcome import Failed, Succeeded
 from reconciler.core.model import Address, Desired, LastSeen, Own, Recorded
-from reconciler.core.outcome import Failed, Succeeded
 from reconciler.core.planning.actions import Reason, Replace, Update
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.marker import read_marker, read_rev

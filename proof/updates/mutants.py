@@ -11,8 +11,8 @@ from proof.mutant import Mutant, Patch
 from proof.simulation import line
 from reconciler.core.diff.comparison import echo_of
 from reconciler.core.diff.update import UpdateContent, compose_update
+from reconciler.core.history.outcome import Failed, Outcome, Succeeded
 from reconciler.core.model import ChangeRecord, Desired, Json, OpenChange, Purpose, Recorded, Remote
-from reconciler.core.outcome import Failed, Outcome, Succeeded
 from reconciler.core.planning import changing, examining
 from reconciler.core.planning.actions import AnyAction, Reason, Update
 from reconciler.core.planning.case import DecisionInputs

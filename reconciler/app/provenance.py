@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.provenance import Provenance
+from reconciler.core.history.provenance import Provenance
 from reconciler.errors import InvalidInputError, Where
 from reconciler.ports import RunEntry
 from reconciler.specs.discovery.files import CONFIG_FILE

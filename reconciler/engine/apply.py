@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from reconciler.core.events import RunFinished, RunStarted
+from reconciler.core.history.events import RunFinished, RunStarted
+from reconciler.core.history.outcome import Cause, Failed, InDoubt, Outcome, Skipped, Succeeded
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import ENDS, LastSeen, Own, Purpose, Recorded
-from reconciler.core.outcome import Cause, Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import (
     Adopt,
     AnyAction,
@@ -28,7 +29,6 @@ from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.api_results import Accepted
 from reconciler.core.protocol.marker import read_rev
 from reconciler.core.protocol.transitions import Evidence, may_come_true
-from reconciler.core.stop_reason import StopReason
 from reconciler.engine.create import CreateTask
 from reconciler.engine.dry_run import check_replacement
 from reconciler.engine.lookup import LookupUnclear, OwnWorkload, look_up

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core.model import Desired, LastSeen, Own, Recorded, join_reasons
-from reconciler.core.outcome import (
+from reconciler.core.history.outcome import (
     ADOPTED,
     Cause,
     Failed,
@@ -15,6 +14,7 @@ from reconciler.core.outcome import (
     Succeeded,
     cause_of_refusal,
 )
+from reconciler.core.model import Desired, LastSeen, Own, Recorded, join_reasons
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,
     Accepted,

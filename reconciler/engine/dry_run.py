@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reconciler.core.outcome import Cause, Failed
+from reconciler.core.history.outcome import Cause, Failed
 from reconciler.core.planning.actions import Replace
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from reconciler.core.diff.update import UpdateContent, find_marks
+from reconciler.core.history.outcome import Cause, Failed, cause_of_refusal
 from reconciler.core.model import Desired, Recorded, Remote
-from reconciler.core.outcome import Cause, Failed, cause_of_refusal
 from reconciler.core.planning.holds import commands_to_readopt
 from reconciler.core.protocol.api_results import FORBIDDEN, ApiResult, Conflict, NotFound, Refused
 from reconciler.core.protocol.marker import read_marker

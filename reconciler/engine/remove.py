@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from reconciler.core.history.outcome import RECORDED, Cause, Failed, Outcome, Skipped, Succeeded
 from reconciler.core.model import ENDS, LastSeen, Own, Purpose, Recorded
-from reconciler.core.outcome import RECORDED, Cause, Failed, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import Replace
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,

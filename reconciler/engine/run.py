@@ -12,7 +12,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from reconciler.core.events import ActionStarted, Event, RequestEnded, RequestRetried, Throttled
+from reconciler.core.history.events import (
+    ActionStarted,
+    Event,
+    RequestEnded,
+    RequestRetried,
+    Throttled,
+)
+from reconciler.core.history.provenance import UNKNOWN_PROVENANCE, Provenance
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Address, Own, Recorded
 from reconciler.core.planning.actions import Hold, Keep
 from reconciler.core.protocol.api_results import (
@@ -29,10 +37,8 @@ from reconciler.core.protocol.api_results import (
 from reconciler.core.protocol.marker import Marker
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.core.protocol.transitions import Evidence, advance, outlived_by
-from reconciler.core.provenance import UNKNOWN_PROVENANCE, Provenance
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
-from reconciler.core.stop_reason import StopReason
 from reconciler.engine.journal import Journal
 from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StopSignal
 from reconciler.engine.requests.polling import PhaseWatch

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reconciler.core.model import Desired, LastSeen, Own, Purpose, Recorded, join_reasons
-from reconciler.core.outcome import (
+from reconciler.core.history.outcome import (
     ADOPTED,
     RECORDED,
     Cause,
@@ -15,6 +14,7 @@ from reconciler.core.outcome import (
     Skipped,
     Succeeded,
 )
+from reconciler.core.model import Desired, LastSeen, Own, Purpose, Recorded, join_reasons
 from reconciler.core.protocol.api_results import Accepted
 from reconciler.core.protocol.transitions import (
     Evidence,

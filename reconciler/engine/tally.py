@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from reconciler.core.events import ActionEnded, Summary
-from reconciler.core.model import LastSeen, Recorded
-from reconciler.core.outcome import (
+from reconciler.core.history.events import ActionEnded, Summary
+from reconciler.core.history.outcome import (
     Cause,
     Failed,
     InDoubt,
@@ -16,6 +15,7 @@ from reconciler.core.outcome import (
     Unsuccessful,
     count_of,
 )
+from reconciler.core.model import LastSeen, Recorded
 from reconciler.core.planning.actions import AnyAction, Create, Hold, Keep, Reason, Replace
 from reconciler.core.states.address_records import find_replaced
 from reconciler.engine.run import ActionContext, ApplyContext

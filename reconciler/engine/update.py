@@ -8,8 +8,8 @@ from datetime import datetime
 from itertools import chain
 
 from reconciler.core.diff.update import UpdateContent, compose_update
+from reconciler.core.history.outcome import Cause, Failed, Outcome, Skipped, Succeeded
 from reconciler.core.model import LastSeen, OpenChange, Remote
-from reconciler.core.outcome import Cause, Failed, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import Update
 from reconciler.core.protocol.api_results import (
     Accepted,

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import islice
 from threading import Lock
 
-from reconciler.core.events import (
+from reconciler.core.history.events import (
     ActionEnded,
     ActionStarted,
     Event,
@@ -15,8 +15,8 @@ from reconciler.core.events import (
     RequestRetried,
     Throttled,
 )
+from reconciler.core.history.outcome import NAMES, Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.model import Address
-from reconciler.core.outcome import NAMES, Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.plan import Plan
 from reconciler.core.shorten import shorten
 from reconciler.report.text.color import name_of

@@ -68,9 +68,7 @@ class SqliteStore:
         with self._reading():
             meta = self._meta()
         return Header(
-            lineage=meta["lineage"],
-            serial=int(meta["serial"]),
-            target=database.target_of(meta),
+            lineage=meta["lineage"], serial=int(meta["serial"]), target=database.target_of(meta)
         )
 
     def read(self) -> Sequence[Recorded]:
@@ -120,14 +118,12 @@ class SqliteStore:
             history.put_actions(self._conn, run.id, actions)
             meta = self._meta()
             if lineage is not None and lineage != meta["lineage"]:
-                # Workloads carry the lineage in their markers: under another one they would be
-                # foreign.
+                # Markers carry the lineage: under another one, workloads would be foreign.
                 if meta["serial"] != "0":
                     raise AssertionError("workloads may carry the lineage that would be replaced")
                 self._set_meta({"lineage": lineage})
             self._put(rows)
-            deleted = [(op,) for op in without]
-            self._conn.executemany("DELETE FROM operations WHERE op = ?", deleted)
+            self._conn.executemany("DELETE FROM operations WHERE op = ?", [(op,) for op in without])
             if target is not None:
                 self._set_meta(database.target_meta(target))
         self._written = True

@@ -17,7 +17,7 @@ import pytest
 from reconciler.api.connection.proxies import Proxy, proxy_for
 from reconciler.api.secret import Secret
 from reconciler.app.session import Connector
-from reconciler.core.events import Event
+from reconciler.core.history.events import Event
 from reconciler.core.protocol.api_results import Accepted, ApiResult, NotFound, NotSent
 from reconciler.engine.requests.clock import SystemClock
 from reconciler.errors import UnreachableError

@@ -19,7 +19,7 @@ from reconciler.app.state.adopting import AdoptOptions, adopt, adopt_project
 from reconciler.app.state.claiming import ResolveRequest, recheck, resolve_by_id
 from reconciler.app.state.examining import AdoptionTerms
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.core.events import Event
+from reconciler.core.history.events import Event
 from reconciler.core.model import Desired, Recorded, Target
 from reconciler.core.planning.adoption import NotAdopted, Proposal
 from reconciler.core.protocol.marker import OP, STACK

@@ -17,12 +17,12 @@ from reconciler.app.planning.planning import PlanRequest, PlanResult
 from reconciler.app.planning.workspace import InvalidSpecsError
 from reconciler.app.refused import GuardError
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.events import RunFinished, Summary
+from reconciler.core.history.events import RunFinished, Summary
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Address, Own, Target
 from reconciler.core.planning.actions import Hold, Reason
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan, PlanTarget
-from reconciler.core.stop_reason import StopReason
 from reconciler.errors import (
     InvalidInputError,
     LockedError,

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.app.state.moving import MoveResult, move
 from reconciler.app.state.states import list_leftovers
-from reconciler.core.events import Summary
+from reconciler.core.history.events import Summary
 from reconciler.core.model import Desired, Own, Recorded, Target
 from reconciler.core.states.places import FilePlace
 from reconciler.errors import LockedError, RefusedError, StateError, UsageError

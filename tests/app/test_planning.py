@@ -12,7 +12,7 @@ from reconciler.app.planning.planning import PlanRequest, make
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError
 from reconciler.core.ending.workload_limit import WorkloadLimit
-from reconciler.core.events import Event, RequestRetried
+from reconciler.core.history.events import Event, RequestRetried
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.selection import Selection
 from reconciler.core.states.places import FilePlace

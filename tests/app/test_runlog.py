@@ -12,9 +12,9 @@ import pytest
 
 from reconciler.app.applying import runlog
 from reconciler.app.refused import GuardError
-from reconciler.core.events import ActionEnded, Event
+from reconciler.core.history.events import ActionEnded, Event
+from reconciler.core.history.outcome import Succeeded
 from reconciler.core.model import Own
-from reconciler.core.outcome import Succeeded
 from reconciler.errors import StateError
 from reconciler.ports import ActionEntry, RunEntry
 from reconciler.state import backups, database

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.core.events import ActionEnded
-from reconciler.core.outcome import Cause, Failed
+from reconciler.core.history.events import ActionEnded
+from reconciler.core.history.outcome import Cause, Failed
 from reconciler.core.protocol.marker import OP, REV, STACK
 from reconciler.core.review.approval import Approval, bind
 from tests.app.commands import Repository

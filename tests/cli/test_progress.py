@@ -21,8 +21,8 @@ from reconciler.cli.live.live_view import DRAWS_PER_SECOND, LiveView
 from reconciler.cli.options import OutputOptions
 from reconciler.cli.output.console import Console
 from reconciler.cli.params import Output
-from reconciler.core.events import ActionEnded, ActionStarted
-from reconciler.core.outcome import Succeeded
+from reconciler.core.history.events import ActionEnded, ActionStarted
+from reconciler.core.history.outcome import Succeeded
 from tests.cli.conftest import PROGRAM
 from tests.cli.repositories import new_project, spec, write_specs
 from tests.support.factories import NOW, make_address

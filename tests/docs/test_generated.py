@@ -8,10 +8,10 @@ from click.testing import CliRunner, Result
 
 from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.planning.planning import PlanResult
-from reconciler.core.events import RunFinished, Summary
+from reconciler.core.history.events import RunFinished, Summary
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.planning.plan import PlanTarget
 from reconciler.core.planning.planner import make_plan
-from reconciler.core.stop_reason import StopReason
 from tools.generate_docs import ROOT, find_stale, main, pages
 
 PAGES = [

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import httpx
 
-from reconciler.core.events import ActionEnded
+from reconciler.core.history.events import ActionEnded
+from reconciler.core.history.outcome import Cause, Failed
 from reconciler.core.model import LastSeen, Own
-from reconciler.core.outcome import Cause, Failed
 from reconciler.core.planning.actions import Adopt, Hold, Reason
 from reconciler.sandbox import AfterDelete
 from tests.support.worlds import PROJECT, World, wish

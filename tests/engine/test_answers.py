@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.core.events import RequestRetried, Throttled
+from reconciler.core.history.events import RequestRetried, Throttled
+from reconciler.core.history.outcome import Cause, Failed
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Own
-from reconciler.core.outcome import Cause, Failed
-from reconciler.core.stop_reason import StopReason
 from reconciler.engine.requests.dispatcher import StopSignal
 from reconciler.sandbox import DEMO, Credential, Project
 from tests.support.worlds import PROJECT, World, wish

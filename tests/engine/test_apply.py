@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.core.events import ActionEnded, ActionStarted, RunFinished, RunStarted
-from reconciler.core.events import Summary as Counts
+from reconciler.core.history.events import ActionEnded, ActionStarted, RunFinished, RunStarted
+from reconciler.core.history.events import Summary as Counts
+from reconciler.core.history.outcome import Succeeded
 from reconciler.core.lifecycle import (
     OnMissing,
     OnRemove,
@@ -18,7 +19,6 @@ from reconciler.core.model import (
     Own,
     Purpose,
 )
-from reconciler.core.outcome import Succeeded
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.sandbox import AfterDelete
 from tests.support.timing import EPOCH

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.core.outcome import Cause, Failed
+from reconciler.core.history.outcome import Cause, Failed
 from reconciler.core.protocol.marker import DRY_RUN
 from tests.support.worlds import World, wish
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Address, Remote
 from reconciler.core.protocol.api_results import (
     Accepted,
@@ -39,7 +40,6 @@ from reconciler.core.protocol.api_results import (
 )
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.protocol.retry import RULES, SendCounts
-from reconciler.core.stop_reason import StopReason
 from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StoppedError, StopSignal
 from tests.support.timing import Timeline, VirtualClock, run
 

@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from reconciler.app.session import Session
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Desired, Own
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.core.protocol.transitions import QUIET, SETTLED
-from reconciler.core.stop_reason import StopReason
 from tests.support.worlds import LINEAGE, World, is_write, stop, wish
 
 # Long enough to be stopped in, short enough to be answered before the run gives up.

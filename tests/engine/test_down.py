@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
+from reconciler.core.history.outcome import Failed, InDoubt
 from reconciler.core.model import Own, Purpose
-from reconciler.core.outcome import Failed, InDoubt
 from reconciler.core.planning.actions import Create, Reason
 from reconciler.core.planning.case import PlanOptions
 from tests.support.worlds import World, is_write, stop, wish

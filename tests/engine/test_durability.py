@@ -9,9 +9,9 @@ import httpx
 import pytest
 
 from reconciler.app.session import Session
-from reconciler.core.events import ActionEnded, Event
+from reconciler.core.history.events import ActionEnded, Event
+from reconciler.core.history.outcome import Succeeded
 from reconciler.core.model import Own, Recorded
-from reconciler.core.outcome import Succeeded
 from reconciler.state.sqlite import open_state
 from tests.support.worlds import World, is_write, wish
 

@@ -10,9 +10,9 @@ import pytest
 
 from reconciler.app.state.claiming import ResolveRequest, abandon, recheck, resolve_by_id
 from reconciler.app.state.state_edits import forget
-from reconciler.core.events import RequestRetried
+from reconciler.core.history.events import RequestRetried
+from reconciler.core.history.outcome import Cause, Failed
 from reconciler.core.model import Own, Purpose, Recorded
-from reconciler.core.outcome import Cause, Failed
 from reconciler.core.planning.actions import Hold, Reason
 from reconciler.core.states.places import FilePlace
 from reconciler.errors import RefusedError

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
+from reconciler.core.history.outcome import Failed, InDoubt
 from reconciler.core.model import Own
-from reconciler.core.outcome import Failed, InDoubt
 from reconciler.core.planning.case import PlanOptions
 from reconciler.engine.requests.dispatcher import BACKOFF_CAP
 from reconciler.errors import UnreachableError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from reconciler.app.session import Session
-from reconciler.core.events import ActionStarted
+from reconciler.core.history.events import ActionStarted
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Own
-from reconciler.core.stop_reason import StopReason
 from reconciler.engine.run import ApplyOptions
 from tests.support.timing import EPOCH
 from tests.support.worlds import World, stop, wish

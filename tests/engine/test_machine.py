@@ -14,8 +14,8 @@ from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.core.ending.workload_limit import WorkloadLimit
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Desired, Own
-from reconciler.core.stop_reason import StopReason
 from reconciler.errors import UnreachableError
 from tests.support.worlds import PROJECT, World, wish
 

@@ -8,14 +8,14 @@ import math
 import httpx
 import pytest
 
-from reconciler.core.events import ActionEnded
+from reconciler.core.history.events import ActionEnded
+from reconciler.core.history.outcome import Cause, Failed
 from reconciler.core.lifecycle import (
     OnFailed,
 )
 from reconciler.core.model import (
     Desired,
 )
-from reconciler.core.outcome import Cause, Failed
 from reconciler.engine.run import WaitFor
 from tests.support.worlds import PROJECT, Meanwhile, Ran, World, stop, wish
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
+from reconciler.core.history.outcome import Succeeded
 from reconciler.core.model import Own, Purpose
-from reconciler.core.outcome import Succeeded
 from tests.support.worlds import World, is_write, wish
 
 ALLOW = PlanRequest(allow_empty=True)

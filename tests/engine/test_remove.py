@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from reconciler.app.session import Session
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import LastSeen, Own, Purpose
-from reconciler.core.stop_reason import StopReason
 from reconciler.sandbox.world.workload import WorkloadFaults
 from tests.support.worlds import World, stop, wish
 

@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.app.state.claiming import ResolveRequest, abandon, recheck, resolve_by_id
 from reconciler.app.state.state_edits import forget
+from reconciler.core.history.outcome import InDoubt
 from reconciler.core.model import LastSeen, Own, Recorded
-from reconciler.core.outcome import InDoubt
 from reconciler.core.planning.actions import Create, Forget, Hold, Reason, Resolve
 from reconciler.core.protocol.transitions import QUIET, SETTLED
 from reconciler.core.states.address_records import find_replaced

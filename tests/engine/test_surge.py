@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.core.ending.workload_limit import WorkloadLimit
 from reconciler.core.gpus import count_gpus
+from reconciler.core.history.outcome import Skipped
 from reconciler.core.model import Desired
-from reconciler.core.outcome import Skipped
 from reconciler.core.quotas.surge import find_least_surge
 from reconciler.engine.run import UNSENT
 from tests.support.factories import make_manifest

@@ -8,8 +8,8 @@ import json
 
 import httpx
 
+from reconciler.core.history.provenance import Provenance
 from reconciler.core.protocol.marker import COMMIT, read_own_annotations
-from reconciler.core.provenance import Provenance
 from tests.engine.updates import UpdatingWorld, scaled
 from tests.support.worlds import is_write, wish
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reconciler.app.session import Session
-from reconciler.core.events import ActionEnded
+from reconciler.core.history.events import ActionEnded
+from reconciler.core.history.outcome import Cause, Failed, Succeeded
 from reconciler.core.lifecycle import (
     OnFailed,
 )
@@ -13,7 +14,6 @@ from reconciler.core.model import (
     LastSeen,
     Own,
 )
-from reconciler.core.outcome import Cause, Failed, Succeeded
 from reconciler.sandbox import AfterDelete
 from tests.support.worlds import World, stop, wish
 

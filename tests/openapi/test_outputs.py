@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.core import events
 from reconciler.core.diagnostics import Severity
 from reconciler.core.diff.diff import Origin
+from reconciler.core.history import events
+from reconciler.core.history.outcome import NAMES, Outcome, Succeeded
 from reconciler.core.lifecycle import OnChange, OnFailed, OnMissing, OnRemove
-from reconciler.core.outcome import NAMES, Outcome, Succeeded
 from reconciler.core.planning import actions
 from reconciler.resources import load_schema
 

@@ -14,9 +14,10 @@ from markdown_it.token import Token
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin
-from reconciler.core.events import ActionEnded, RunFinished, Summary
+from reconciler.core.history.events import ActionEnded, RunFinished, Summary
+from reconciler.core.history.outcome import Failed, InDoubt, Skipped, Succeeded
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Address
-from reconciler.core.outcome import Failed, InDoubt, Skipped, Succeeded
 from reconciler.core.planning.actions import (
     AnyAction,
     Create,
@@ -28,7 +29,6 @@ from reconciler.core.planning.actions import (
 )
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
-from reconciler.core.stop_reason import StopReason
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.markdown.markdown import markdown_applied, markdown_failure, markdown_plan
 from tests.support.factories import LINEAGE, make_desired, make_recorded

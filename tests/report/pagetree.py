@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import __version__
-from reconciler.core.events import (
+from reconciler.core.history.events import (
     ActionEnded,
     ActionStarted,
     Event,
@@ -21,10 +21,10 @@ from reconciler.core.events import (
     Summary,
     Throttled,
 )
-from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Succeeded
+from reconciler.core.history.outcome import Cause, Failed, InDoubt, Skipped, Succeeded
+from reconciler.core.history.stop_reason import StopReason
+from reconciler.core.history.timeline import Timeline
 from reconciler.core.planning.guards import Refusal
-from reconciler.core.stop_reason import StopReason
-from reconciler.core.timeline import Timeline
 from reconciler.report.html import apply_page, plan_page
 from reconciler.report.html.document import policy, style
 from reconciler.report.next_step import Commands

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.diff.diff import FieldChange
-from reconciler.core.events import RunFinished, Summary
+from reconciler.core.history.events import RunFinished, Summary
 from reconciler.core.planning.actions import Delete, GpuEffect, Reason, Replace
 from reconciler.core.planning.plan import Plan
 from reconciler.report.markdown.markdown import (

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.events import ActionEnded
+from reconciler.core.history.events import ActionEnded
+from reconciler.core.history.outcome import Cause, Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.model import Address
-from reconciler.core.outcome import Cause, Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.errors import Where
 from reconciler.report.error_field import Locate, find_field
 from reconciler.report.next_step import Commands

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from reconciler import __version__
-from reconciler.core import events
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.events import ActionEnded, Event, RunFinished, RunStarted, Summary
+from reconciler.core.history import events
+from reconciler.core.history.events import ActionEnded, Event, RunFinished, RunStarted, Summary
+from reconciler.core.history.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.model import Live, Own, Purpose
-from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.planner import make_plan
 from reconciler.core.protocol.capabilities import CanUpdate

@@ -13,9 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.events import ActionEnded, ActionStarted, Event, RequestRetried, Throttled
+from reconciler.core.history.events import (
+    ActionEnded,
+    ActionStarted,
+    Event,
+    RequestRetried,
+    Throttled,
+)
+from reconciler.core.history.outcome import Failed, InDoubt, Skipped, Succeeded
 from reconciler.core.model import Address, LastSeen, Live, Recorded, Unread
-from reconciler.core.outcome import Failed, InDoubt, Skipped, Succeeded
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.shorten import shorten
 from reconciler.errors import ReconcilerError, Where

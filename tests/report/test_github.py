@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.core.events import RunFinished, Summary
+from reconciler.core.history.events import RunFinished, Summary
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.planning.plan import Plan
-from reconciler.core.stop_reason import StopReason
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.machine.github import (
     annotations_text,

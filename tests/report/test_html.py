@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.events import RunFinished, Summary
+from reconciler.core.history.events import RunFinished, Summary
+from reconciler.core.history.stop_reason import StopReason
+from reconciler.core.history.timeline import Timeline
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
-from reconciler.core.stop_reason import StopReason
-from reconciler.core.timeline import Timeline
 from reconciler.errors import StateError
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
 from reconciler.report.html.charts import nice_top, seconds

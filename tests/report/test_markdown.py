@@ -5,11 +5,11 @@ import re
 import yaml
 
 from reconciler.core.diff.diff import FieldChange
-from reconciler.core.events import RunFinished, Summary
+from reconciler.core.history.events import RunFinished, Summary
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Live, Missing
 from reconciler.core.planning.actions import Reason, Replace, document_of
 from reconciler.core.planning.plan import Plan
-from reconciler.core.stop_reason import StopReason
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.markdown.markdown import (
     markdown_applied,

@@ -8,9 +8,16 @@ import re
 
 import pytest
 
-from reconciler.core.events import ActionEnded, RunFinished, RunStarted, Summary
-from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Unsuccessful, cause_of_refusal
-from reconciler.core.timeline import Timeline
+from reconciler.core.history.events import ActionEnded, RunFinished, RunStarted, Summary
+from reconciler.core.history.outcome import (
+    Cause,
+    Failed,
+    InDoubt,
+    Skipped,
+    Unsuccessful,
+    cause_of_refusal,
+)
+from reconciler.core.history.timeline import Timeline
 from reconciler.report.html import apply_page
 from reconciler.report.machine.documents import event_document
 from reconciler.report.machine.github import applied_annotations

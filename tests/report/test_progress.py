@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.events import (
+from reconciler.core.history.events import (
     ActionEnded,
     ActionStarted,
     Event,
@@ -16,7 +16,7 @@ from reconciler.core.events import (
     RunStarted,
     Throttled,
 )
-from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
+from reconciler.core.history.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.plan import Plan
 from reconciler.report.progress import BAR_WIDTH, NEWS_SECONDS, Progress
 from reconciler.report.text.escape import escape_terminal

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from reconciler.core.events import RunFinished
-from reconciler.core.provenance import Provenance
-from reconciler.core.timeline import Timeline
+from reconciler.core.history.events import RunFinished
+from reconciler.core.history.provenance import Provenance
+from reconciler.core.history.timeline import Timeline
 from reconciler.ports import RunEntry, link_of
 from reconciler.report.html import apply_page, plan_page
 from reconciler.report.machine.documents import event_document, plan_document, run_document

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import ABSENT, FieldChange
-from reconciler.core.events import (
+from reconciler.core.history.events import (
     ActionEnded,
     ActionStarted,
     Event,
@@ -20,8 +20,8 @@ from reconciler.core.events import (
     Summary,
     Throttled,
 )
+from reconciler.core.history.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.model import Own, Purpose
-from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import GpuEffect, Reason, Replace
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan

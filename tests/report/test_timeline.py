@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core import time_series
-from reconciler.core.events import (
+from reconciler.core.history import time_series
+from reconciler.core.history.events import (
     ActionEnded,
     ActionStarted,
     Event,
@@ -17,8 +17,8 @@ from reconciler.core.events import (
     RunStarted,
     Throttled,
 )
-from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
-from reconciler.core.timeline import (
+from reconciler.core.history.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
+from reconciler.core.history.timeline import (
     LONGEST_MESSAGE,
     MOST_PAUSES,
     MOST_REQUESTS_EACH,

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import ABSENT, FieldChange
-from reconciler.core.events import (
+from reconciler.core.history.events import (
     ActionEnded,
     ActionStarted,
     Event,
@@ -18,8 +18,10 @@ from reconciler.core.events import (
     Summary,
     Throttled,
 )
+from reconciler.core.history.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
+from reconciler.core.history.stop_reason import StopReason
+from reconciler.core.history.timeline import Timeline
 from reconciler.core.model import Address, Desired, Own, Recorded
-from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import (
     AnyAction,
     Create,
@@ -35,8 +37,6 @@ from reconciler.core.planning.actions import (
 )
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
-from reconciler.core.stop_reason import StopReason
-from reconciler.core.timeline import Timeline
 from reconciler.errors import ReconcilerError, Where
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
 from reconciler.report.next_step import Commands

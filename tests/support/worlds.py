@@ -21,7 +21,10 @@ from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings
 from reconciler.app.target import PinnedTarget
 from reconciler.core.ending.workload_limit import WorkloadLimit
-from reconciler.core.events import ActionEnded, Event, RequestEnded, RunFinished
+from reconciler.core.history.events import ActionEnded, Event, RequestEnded, RunFinished
+from reconciler.core.history.outcome import NAMES, Outcome, message_of
+from reconciler.core.history.provenance import Provenance
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.lifecycle import (
     Lifecycle,
 )
@@ -32,11 +35,8 @@ from reconciler.core.model import (
     Recorded,
     Target,
 )
-from reconciler.core.outcome import NAMES, Outcome, message_of
 from reconciler.core.protocol.api_results import NOBODY
-from reconciler.core.provenance import Provenance
 from reconciler.core.states.places import FilePlace
-from reconciler.core.stop_reason import StopReason
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal
 from reconciler.engine.run import ApplyContext, ApplyOptions

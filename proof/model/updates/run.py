@@ -13,6 +13,7 @@ from typing import Any
 
 from proof.model.rows import ADDRESS, LINEAGE, STACK, at, wish
 from proof.model.updates.world import Flight, Form, World, tick
+from reconciler.core.history.provenance import UNKNOWN_PROVENANCE
 from reconciler.core.model import LastSeen, Recorded, Remote
 from reconciler.core.planning.actions import AnyAction, Hold, Keep, Record, Update
 from reconciler.core.planning.case import PlanOptions
@@ -30,7 +31,6 @@ from reconciler.core.protocol.marker import (
     with_annotations,
 )
 from reconciler.core.protocol.retry import SendCounts
-from reconciler.core.provenance import UNKNOWN_PROVENANCE
 from reconciler.core.redact import Redactor
 from reconciler.engine import apply as engine
 from reconciler.engine.requests.dispatcher import StoppedError

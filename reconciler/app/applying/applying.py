@@ -33,14 +33,14 @@ from reconciler.app.settings import Settings
 from reconciler.app.signals import SIGNALS, on_signal
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import merge_targets
-from reconciler.core.events import ActionEnded, Event, RunFinished, StateAwaited
+from reconciler.core.history.events import ActionEnded, Event, RunFinished, StateAwaited
+from reconciler.core.history.outcome import Cause, Failed
+from reconciler.core.history.provenance import Provenance
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Address, Desired, Recorded, Target
-from reconciler.core.outcome import Cause, Failed
 from reconciler.core.planning.actions import Replace
-from reconciler.core.provenance import Provenance
 from reconciler.core.quotas.surge import check_surge
 from reconciler.core.redact import Redactor
-from reconciler.core.stop_reason import StopReason
 from reconciler.engine.apply import apply
 from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import (

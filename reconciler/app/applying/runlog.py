@@ -9,11 +9,11 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from reconciler.core.events import ActionEnded, ActionStarted, Event, RunFinished
-from reconciler.core.outcome import NAMES, Cause, Failed, Outcome, Succeeded, message_of
+from reconciler.core.history.events import ActionEnded, ActionStarted, Event, RunFinished
+from reconciler.core.history.outcome import NAMES, Cause, Failed, Outcome, Succeeded, message_of
+from reconciler.core.history.provenance import UNKNOWN_PROVENANCE, Provenance
 from reconciler.core.planning.actions import Reason
 from reconciler.core.planning.plan import Plan
-from reconciler.core.provenance import UNKNOWN_PROVENANCE, Provenance
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import ActionEntry, RunEntry, RunHistory, link_of

@@ -32,6 +32,7 @@ from reconciler.app.state.states import without_state
 from reconciler.app.status.refresh import tenant_of
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.ending.lifetime import find_finished
+from reconciler.core.history.provenance import Provenance
 from reconciler.core.model import Desired, Header, Live, Recorded, Remote
 from reconciler.core.planning.actions import Create, Hold, Replace
 from reconciler.core.planning.case import PlanOptions
@@ -49,7 +50,6 @@ from reconciler.core.projects.addresses import names_of_projects
 from reconciler.core.projects.names import is_placeholder
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.live import LiveWorkload
-from reconciler.core.provenance import Provenance
 from reconciler.core.quotas.fit import check_quota
 from reconciler.core.review.approval import Approval, RecheckedApproval, recheck_approval
 from reconciler.core.review.plan_differences import EntryDifference, compare_entries

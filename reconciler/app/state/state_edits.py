@@ -16,8 +16,8 @@ from reconciler.app.state.states import (
     find_records,
     project_ids,
 )
+from reconciler.core.history.outcome import NAMES, Succeeded
 from reconciler.core.model import Own, Purpose, Recorded, Target
-from reconciler.core.outcome import NAMES, Succeeded
 from reconciler.core.protocol.changes import lands_until, may_land
 from reconciler.core.protocol.transitions import Evidence, advance, comes_true_until, may_come_true
 from reconciler.core.states.places import FilePlace, StatePlace

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.app.settings import Settings
-from reconciler.core.events import RequestRetried
+from reconciler.core.history.events import RequestRetried
 from reconciler.core.model import Header, Live, Recorded, Remote
 from reconciler.engine.refresh import Keep, refresh
 from reconciler.engine.requests.dispatcher import Retry

@@ -22,8 +22,8 @@ from reconciler.app.status.declared import NOTHING_DECLARED, DeclaredSpecs
 from reconciler.app.status.explanations import explain
 from reconciler.app.status.phases import read_phases, read_removed
 from reconciler.app.status.refresh import read_live
-from reconciler.core.events import RequestRetried
 from reconciler.core.globs import is_glob, matches_any
+from reconciler.core.history.events import RequestRetried
 from reconciler.core.model import Desired, Own, Recorded, Remote
 from reconciler.core.projects.addresses import names_of_projects
 from reconciler.core.projects.names import is_placeholder

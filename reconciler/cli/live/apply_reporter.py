@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from reconciler.cli.output.console import Console
-from reconciler.core.events import ActionEnded, Event, RequestEnded, Throttled
-from reconciler.core.outcome import Succeeded
+from reconciler.core.history.events import ActionEnded, Event, RequestEnded, Throttled
+from reconciler.core.history.outcome import Succeeded
 from reconciler.core.planning.plan import Plan
 from reconciler.ports import EventListener
 from reconciler.report.machine.documents import event_document, to_line

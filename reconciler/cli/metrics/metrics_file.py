@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from reconciler.app.session import Connector
     from reconciler.app.settings import Settings
-    from reconciler.core.events import Event
+    from reconciler.core.history.events import Event
     from reconciler.core.planning.plan import Plan
 
 
@@ -59,8 +59,8 @@ class MetricsWriter:
 
     def add(self, event: Event) -> None:
         """Count how an action of an apply ended."""
-        from reconciler.core.events import ActionEnded
-        from reconciler.core.outcome import NAMES, Cause, Failed
+        from reconciler.core.history.events import ActionEnded
+        from reconciler.core.history.outcome import NAMES, Cause, Failed
 
         if self.results is not None and isinstance(event, ActionEnded):
             self.results[event.action, NAMES[type(event.outcome)].result] += 1

@@ -20,8 +20,8 @@ from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.html_pages import ApplyPage, emit_plan_page
 from reconciler.cli.output.plan_output import state_name
 from reconciler.cli.output.question import ask
-from reconciler.core.events import ActionEnded, Event, Summary
-from reconciler.core.outcome import Succeeded
+from reconciler.core.history.events import ActionEnded, Event, Summary
+from reconciler.core.history.outcome import Succeeded
 from reconciler.errors import ReconcilerError
 from reconciler.ports import EventListener, RequestListener
 from reconciler.report.machine.documents import (

@@ -14,8 +14,8 @@ from reconciler.cli.checkout import prefix_in_checkout
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.github_files import write_step
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.core.events import ActionEnded, Event
 from reconciler.core.file_names import under_prefix
+from reconciler.core.history.events import ActionEnded, Event
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from reconciler.app.planning.planning import PlanResult
 from reconciler.app.planning.workspace import Workspace
 from reconciler.cli.output.console import Console
-from reconciler.core.events import Event
-from reconciler.core.timeline import Timeline
+from reconciler.core.history.events import Event
+from reconciler.core.history.timeline import Timeline
 from reconciler.ports import RequestListener
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
 from reconciler.report.next_step import Commands

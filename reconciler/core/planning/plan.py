@@ -11,6 +11,7 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.diff.diff import FieldChange
 from reconciler.core.digest import digest
+from reconciler.core.history.provenance import UNKNOWN_PROVENANCE, Provenance
 from reconciler.core.model import Address
 from reconciler.core.planning.actions import (
     SUMMARY_ORDER,
@@ -26,7 +27,6 @@ from reconciler.core.planning.actions import (
     gist,
 )
 from reconciler.core.protocol.capabilities import CanUpdate
-from reconciler.core.provenance import UNKNOWN_PROVENANCE, Provenance
 from reconciler.core.quotas.project_quota import ProjectQuota
 
 PLAN_FORMAT_VERSION = "1.1"

@@ -8,6 +8,7 @@ from typing import Any
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import ABSENT, FieldChange, Origin
 from reconciler.core.digest import digest
+from reconciler.core.history.provenance import Provenance
 from reconciler.core.lifecycle import (
     Lifecycle,
 )
@@ -36,7 +37,6 @@ from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.selection import Selection
 from reconciler.core.protocol.capabilities import CanUpdate
-from reconciler.core.provenance import Provenance
 from reconciler.core.quotas.project_quota import ProjectQuota
 from reconciler.core.review.approval import Approval, Binding
 from reconciler.errors import Where

@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.protocol.adaptive_limit import AdaptiveLimit
 from reconciler.core.protocol.api_results import (
     Ambiguous,
@@ -21,7 +22,6 @@ from reconciler.core.protocol.api_results import (
     Unavailable,
 )
 from reconciler.core.protocol.retry import RULES, SendCounts, asked_pause, may_retry
-from reconciler.core.stop_reason import StopReason
 from reconciler.engine.requests.servertime import ServerTime
 from reconciler.ports import Clock
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from reconciler.core.outcome import Failed, Outcome, Skipped, Succeeded
+from reconciler.core.history.outcome import Failed, Outcome, Skipped, Succeeded
 from reconciler.core.planning.actions import AnyAction
 from reconciler.core.quotas.surge import given_back_by, surge_of
 

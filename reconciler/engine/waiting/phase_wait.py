@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from reconciler.core.history.outcome import Cause, Failed, Outcome, Succeeded
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import LastSeen, Own, Purpose, Recorded, join_reasons
-from reconciler.core.outcome import Cause, Failed, Outcome, Succeeded
 from reconciler.core.planning.actions import (
     AnyAction,
     Delete,
@@ -22,7 +23,6 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.plan import MISSING
 from reconciler.core.protocol.api_results import ApiResult, Described, Method, NotFound
 from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
-from reconciler.core.stop_reason import StopReason
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.live_list import LiveList, list_live
 from reconciler.engine.run import ActionContext, ApplyOptions, WaitFor

@@ -7,8 +7,8 @@ from datetime import datetime
 from itertools import chain
 
 from reconciler.core.diff.comparison import echo_of
+from reconciler.core.history.outcome import Cause, Failed, Outcome, Succeeded
 from reconciler.core.model import LastSeen, Recorded
-from reconciler.core.outcome import Cause, Failed, Outcome, Succeeded
 from reconciler.core.protocol.api_results import Accepted, NotFound
 from reconciler.core.protocol.changes import ShownRev, classify_rev, is_status_stale
 from reconciler.core.protocol.marker import read_rev

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from reconciler.core.outcome import Skipped, Succeeded, message_of
-from reconciler.core.time_series import pauses
-from reconciler.core.timeline import ActionTimeline, Timeline
+from reconciler.core.history.outcome import Skipped, Succeeded, message_of
+from reconciler.core.history.time_series import pauses
+from reconciler.core.history.timeline import ActionTimeline, Timeline
 from reconciler.report.html.charts import BarPart, axis_labels, bar, seconds
 from reconciler.report.html.components import LOOKS, Section, address_of, join, message_text, note
 from reconciler.report.html.markup import Html, fragment, lines, tag

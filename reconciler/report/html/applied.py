@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from reconciler.core.events import Summary
-from reconciler.core.model import Recorded
-from reconciler.core.planning.plan import Plan
-from reconciler.core.time_series import (
+from reconciler.core.history.events import Summary
+from reconciler.core.history.time_series import (
     actions_under_way,
     actions_waiting,
     gpus_asked_for,
@@ -16,7 +14,9 @@ from reconciler.core.time_series import (
     requests_in_flight,
     uncertain_gpus,
 )
-from reconciler.core.timeline import Timeline
+from reconciler.core.history.timeline import Timeline
+from reconciler.core.model import Recorded
+from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError
 from reconciler.report.html.charts import Curve, Level, chart, number, seconds
 from reconciler.report.html.components import (

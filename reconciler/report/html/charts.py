@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reconciler.core.time_series import Point, thin_out, value_at
+from reconciler.core.history.time_series import Point, thin_out, value_at
 from reconciler.report.html.markup import Html, fragment, lines, tag
 
 WIDTH, HEIGHT = 1000.0, 240.0

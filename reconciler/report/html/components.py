@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from reconciler.core.file_names import under_prefix
+from reconciler.core.history.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.model import Address
-from reconciler.core.outcome import Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.shorten import shorten
 from reconciler.errors import Where
 from reconciler.report.html.markup import Child, Html, fragment, tag

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from reconciler.core.outcome import NAMES, Failed, InDoubt, Skipped, Unsuccessful
+from reconciler.core.history.outcome import NAMES, Failed, InDoubt, Skipped, Unsuccessful
+from reconciler.core.history.timeline import ActionTimeline, Timeline
 from reconciler.core.planning.actions import AnyAction
 from reconciler.core.planning.plan import Plan
 from reconciler.core.shorten import shorten
-from reconciler.core.timeline import ActionTimeline, Timeline
 from reconciler.report.error_field import Locate, find_place
 from reconciler.report.html.components import (
     LONGEST_TEXT,

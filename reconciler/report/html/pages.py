@@ -8,13 +8,13 @@ from datetime import datetime
 
 from reconciler import __version__
 from reconciler.core.diagnostics import Severity
-from reconciler.core.events import RunFinished
+from reconciler.core.history.events import RunFinished
+from reconciler.core.history.outcome import Succeeded
+from reconciler.core.history.timeline import Timeline
 from reconciler.core.model import Address
-from reconciler.core.outcome import Succeeded
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.core.review.plan_differences import EntryDifference
-from reconciler.core.timeline import Timeline
 from reconciler.report.error_field import Locate
 from reconciler.report.html.action_timelines import timeline_section
 from reconciler.report.html.applied import (

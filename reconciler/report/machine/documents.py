@@ -11,12 +11,12 @@ from typing import Any, assert_never
 
 from reconciler import __version__
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.core.events import ActionEnded, Event, RunFinished, RunStarted
+from reconciler.core.history.events import ActionEnded, Event, RunFinished, RunStarted
+from reconciler.core.history.outcome import NAMES, Failed, InDoubt, Skipped, Succeeded
+from reconciler.core.history.provenance import Provenance
 from reconciler.core.model import Address, Recorded
-from reconciler.core.outcome import NAMES, Failed, InDoubt, Skipped, Succeeded
 from reconciler.core.planning.actions import AnyAction, action_to_json, document_of
 from reconciler.core.planning.plan import FORMAT_VERSION, PLAN_FORMAT_VERSION, Plan
-from reconciler.core.provenance import Provenance
 from reconciler.core.review.content import content_of, former_source_of, kind_of
 from reconciler.core.states.inspection import Inspection
 from reconciler.core.stored_json import plain

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
-from reconciler.core.events import ActionEnded, RunFinished
 from reconciler.core.file_names import under_prefix
-from reconciler.core.outcome import NAMES, Failed, InDoubt
+from reconciler.core.history.events import ActionEnded, RunFinished
+from reconciler.core.history.outcome import NAMES, Failed, InDoubt
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError, Where

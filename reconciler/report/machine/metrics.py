@@ -9,8 +9,8 @@ from itertools import product
 from typing import get_args
 
 from reconciler import __version__
+from reconciler.core.history.outcome import NAMES
 from reconciler.core.model import Own
-from reconciler.core.outcome import NAMES
 from reconciler.core.planning.actions import AnyAction, Delete, Forget, Hold, Keep, Reason
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.live import WorkloadPhase

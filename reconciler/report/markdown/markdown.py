@@ -11,10 +11,10 @@ from dataclasses import replace
 from itertools import chain
 
 from reconciler.core.diagnostics import Diagnostic
-from reconciler.core.events import ActionEnded, RunFinished, Summary
 from reconciler.core.file_names import under_prefix
+from reconciler.core.history.events import ActionEnded, RunFinished, Summary
+from reconciler.core.history.outcome import NAMES, Failed, InDoubt, Skipped, Succeeded, Unsuccessful
 from reconciler.core.model import Address
-from reconciler.core.outcome import NAMES, Failed, InDoubt, Skipped, Succeeded, Unsuccessful
 from reconciler.core.planning.actions import AnyAction, document_of
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from reconciler.core.events import (
+from reconciler.core.history.events import (
     ActionEnded,
     ActionStarted,
     Event,
@@ -15,7 +15,15 @@ from reconciler.core.events import (
     Summary,
     Throttled,
 )
-from reconciler.core.outcome import ADOPTED, NAMES, RECORDED, Failed, InDoubt, Skipped, Succeeded
+from reconciler.core.history.outcome import (
+    ADOPTED,
+    NAMES,
+    RECORDED,
+    Failed,
+    InDoubt,
+    Skipped,
+    Succeeded,
+)
 from reconciler.report.text.color import COLOURS, ColorWriter, name_of, with_hint
 from reconciler.report.text.escape import escape_terminal
 

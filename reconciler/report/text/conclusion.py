@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import assert_never
 
-from reconciler.core.events import ActionEnded
 from reconciler.core.file_names import under_prefix
+from reconciler.core.history.events import ActionEnded
+from reconciler.core.history.outcome import Cause, Failed, InDoubt, Skipped, Succeeded, Unsuccessful
 from reconciler.core.model import Address
-from reconciler.core.outcome import Cause, Failed, InDoubt, Skipped, Succeeded, Unsuccessful
 from reconciler.core.planning.plan import Plan
 from reconciler.report.error_field import Locate, find_place
 from reconciler.report.next_step import Commands, next_step

@@ -14,9 +14,9 @@ from reconciler.core.shorten import shorten
 from reconciler.report.text.escape import escape_terminal
 
 if TYPE_CHECKING:
+    from reconciler.core.history.provenance import Provenance
     from reconciler.core.model import Recorded
     from reconciler.core.planning.plan import Plan
-    from reconciler.core.provenance import Provenance
 
 # Narrower than this a shortened cell says nothing.
 NARROWEST = 8

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from reconciler.core.history.outcome import NAMES, Succeeded
 from reconciler.core.model import Own, Recorded
-from reconciler.core.outcome import NAMES, Succeeded
 from reconciler.core.planning.actions import Reason
 from reconciler.core.shorten import shorten
 from reconciler.core.states.inspection import Inspection

@@ -13,7 +13,7 @@ from reconciler.report.text.escape import escape_terminal
 
 if TYPE_CHECKING:
     from reconciler.core.diagnostics import Diagnostic
-    from reconciler.core.events import Event, Summary
+    from reconciler.core.history.events import Event, Summary
     from reconciler.core.model import Recorded
     from reconciler.core.planning.guards import Refusal
     from reconciler.core.planning.plan import Plan

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
-from reconciler.core.events import (
+from reconciler.core.history.events import (
     ActionEnded,
     ActionStarted,
     Event,
@@ -17,8 +17,8 @@ from reconciler.core.events import (
     StateAwaited,
     Throttled,
 )
+from reconciler.core.history.outcome import NAMES, Failed, Outcome, Succeeded
 from reconciler.core.model import Address
-from reconciler.core.outcome import NAMES, Failed, Outcome, Succeeded
 from reconciler.core.shorten import shorten
 
 T = TypeVar("T")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from reconciler.core.history.outcome import Outcome
+from reconciler.core.history.provenance import UNKNOWN_PROVENANCE, Provenance
+from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Address
-from reconciler.core.outcome import Outcome
-from reconciler.core.provenance import UNKNOWN_PROVENANCE, Provenance
-from reconciler.core.stop_reason import StopReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

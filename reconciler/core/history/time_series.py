@@ -7,10 +7,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-from reconciler.core.outcome import Failed, InDoubt, Succeeded
+from reconciler.core.history.outcome import Failed, InDoubt, Succeeded
+from reconciler.core.history.timeline import ActionTimeline, Timeline
 from reconciler.core.planning.actions import GpuEffect
 from reconciler.core.planning.plan import Plan
-from reconciler.core.timeline import ActionTimeline, Timeline
 
 Point = tuple[float, float]
 """A moment in seconds since the run began, and the value from then on."""
