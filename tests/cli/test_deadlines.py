@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.specs import loading
+from reconciler.specs import repository
 from reconciler.specs.schema import policyprocess
 from reconciler.specs.source import deadline
 from tests.cli.conftest import Cli
@@ -55,7 +55,7 @@ def test_reading_without_end(
             time.sleep(60)
 
     monkeypatch.setattr(deadline, "_GRACE", 0.1)
-    monkeypatch.setattr(loading, "discover_files", swallow)
+    monkeypatch.setattr(repository, "discover_files", swallow)
     (tmp_path / "a.yaml").write_text(SPEC)
     begun = time.monotonic()
     ended = cli(*command, "--deadline", "100ms")

@@ -610,7 +610,7 @@ CASES = {
         said=(
             (
                 "a.yaml:2:1-2:22 error encoded-too-long:"
-                " in base64 the manifest has 2,097,400 characters, the server takes 2,097,152"
+                " in base64 the manifest has 2,097,536 characters, the server takes 2,097,152"
                 " | write it as `manifest` or `manifestFile`, or move data out of it"
             ),
         ),

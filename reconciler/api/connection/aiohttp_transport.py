@@ -56,7 +56,7 @@ class AiohttpTransport(DirectTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request whose body is in memory; the body of the response is not read yet."""
-        response = await self.open(
+        response = await self.send(
             Outgoing(
                 method=request.method,
                 url=str(request.url),
@@ -70,10 +70,10 @@ class AiohttpTransport(DirectTransport):
             response.status, headers=response.headers, stream=response.body, request=request
         )
 
-    async def open(self, request: Outgoing) -> Incoming:
+    async def send(self, request: Outgoing) -> Incoming:
         """Send a request; raises the exceptions of httpx, by what they prove about it."""
         try:
-            response = await self._send(request)
+            response = await self._request(request)
         except aiohttp.ClientError as error:
             failure = to_httpx_error(error, proxy=self._proxy, identity=self._identity)
         else:
@@ -89,7 +89,7 @@ class AiohttpTransport(DirectTransport):
             await self._session.close()
             self._session = None
 
-    async def _send(self, request: Outgoing) -> aiohttp.ClientResponse:
+    async def _request(self, request: Outgoing) -> aiohttp.ClientResponse:
         phases = request.phases
         login = self._proxy.login if self._proxy else None
         proxy_headers = {"Proxy-Authorization": login.reveal()} if login else None

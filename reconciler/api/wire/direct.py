@@ -40,14 +40,14 @@ class DirectTransport(httpx.AsyncBaseTransport):
     """A transport that needs no request and response of httpx, which cost as much as sending."""
 
     @abstractmethod
-    async def open(self, request: Outgoing) -> Incoming:
+    async def send(self, request: Outgoing) -> Incoming:
         """Send a request; raises the exceptions of httpx."""
 
 
-async def open_by(transport: httpx.AsyncBaseTransport, request: Outgoing) -> Incoming:
+async def send_by(transport: httpx.AsyncBaseTransport, request: Outgoing) -> Incoming:
     """Send a request by any transport of httpx; raises its exceptions."""
     if isinstance(transport, DirectTransport):
-        return await transport.open(request)
+        return await transport.send(request)
     response = await transport.handle_async_request(
         httpx.Request(
             request.method,

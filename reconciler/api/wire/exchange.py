@@ -14,7 +14,7 @@ from reconciler import __version__
 from reconciler.api.secret import Secret
 from reconciler.api.urls import strip_url
 from reconciler.api.wire.body import BodyError, parse_object, read_body
-from reconciler.api.wire.direct import Incoming, Outgoing, open_by
+from reconciler.api.wire.direct import Incoming, Outgoing, send_by
 from reconciler.core.protocol.api_results import Ambiguous, NotSent
 from reconciler.core.redact import blank
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
@@ -175,7 +175,7 @@ class Exchange:
     async def _open(self, request: Outgoing) -> Incoming:
         status: int | None = None
         try:
-            response = await open_by(self._transport, request)
+            response = await send_by(self._transport, request)
             status = response.status
             return response
         finally:
