@@ -18,6 +18,7 @@ from reconciler.cli.options import (
     output_options,
 )
 from reconciler.cli.params import PROJECT
+from reconciler.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
@@ -92,8 +93,12 @@ def import_command(
 
     # Nothing is left of a new folder into which nothing was written.
     new = [path for path in (into, *into.parents) if not path.exists()]
-    into.mkdir(parents=True, exist_ok=True)
     click.get_current_context().call_on_close(lambda: _remove_empty(new))
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the folder {into} cannot be made: {error.strerror}"
+        raise InvalidInputError(message, hint="name another one with --into") from error
     root, _ = find_repository([into], flags.config)
     folder = spec_folder(into, root)
     workspace = read({})
