@@ -20,7 +20,10 @@ TYPES_PATH = "/api/v1/workload-types"
 
 _HINT = "give the address of the control plane, such as https://app.run.ai"
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")
+# Names in DNS have labels of at most 63 characters (RFC 1035 2.3.4).
+_HOST = re.compile(
+    r"(?=[a-z0-9])([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}(?<=[a-z0-9])|[0-9a-f:.]*:[0-9a-f:.]*"
+)
 _PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 
@@ -44,7 +47,7 @@ def normalise_url(text: str) -> str:
     host = parts.hostname or ""
     if not host:
         raise _invalid("the server URL has no host")
-    if not _HOST.fullmatch(host):
+    if not is_host(host):
         raise _invalid("the host of the server URL is not a valid name or address")
     if parts.scheme == "http" and not is_loopback(host):
         raise _invalid(
@@ -58,6 +61,11 @@ def normalise_url(text: str) -> str:
     is_default = parts.port in (None, _DEFAULT_PORTS[parts.scheme])
     suffix = "" if is_default else f":{parts.port}"
     return f"{parts.scheme}://{bracketed}{suffix}{path}"
+
+
+def is_host(text: str) -> bool:
+    """Whether a text in lower case can be a host: no other reaches a resolver without an error."""
+    return _HOST.fullmatch(text) is not None
 
 
 def is_loopback(host: str) -> bool:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import weakref
 from pathlib import Path
+
+# Seconds.
+_PATIENCE = 5.0
 
 
 class AppendedFile:
@@ -27,7 +31,7 @@ class AppendedFile:
         try:
             # Not buffered: what a full disk refuses must not come back with the next part.
             while part:
-                part = part[os.write(self._descriptor, part) :]
+                part = part[self._write_some(part) :]
         except OSError:
             self.close()
             raise
@@ -42,10 +46,19 @@ class AppendedFile:
     def _open(self) -> None:
         self.close()
         how = os.O_APPEND if self._has_begun else os.O_TRUNC
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how
+        # Nobody may ever read from a pipe: a run that waited for them would hold its lock.
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK | how
         self._descriptor = os.open(self._path, flags, 0o666)
         # Nobody is left to close it where a command ends early.
         self._closing = weakref.finalize(self, os.close, self._descriptor)
+
+    def _write_some(self, part: bytes) -> int:
+        try:
+            return os.write(self._descriptor, part)
+        except BlockingIOError:
+            # A reader of a pipe may be slow, and gets some time; one that stands still is given up.
+            select.select([], [self._descriptor], [], _PATIENCE)
+            return os.write(self._descriptor, part)
 
     def _is_in_place(self) -> bool:
         try:

@@ -160,14 +160,16 @@ def merge_roots(parts: Sequence[CheckedSpecs]) -> Validated:
     def named(where: Where, prefix: str) -> Where:
         return replace(where, file=display_name(where.file, prefix))
 
+    # Each root may declare the same address.
+    declared = {
+        (f"{part.prefix}{project}", name): display_name(file, part.prefix)
+        for part in parts
+        for (project, name), file in part.own_files.items()
+    }
+    sound = [(f"{part.prefix}{key[0]}", key[1]) for part in parts for key in part.workloads]
     return Validated(
-        # Each root may declare the same address.
-        sound={
-            (f"{part.prefix}{key[0]}", key[1]): display_name(own_files[key], part.prefix)
-            for part in parts
-            for own_files in [part.own_files]
-            for key in part.workloads
-        },
+        sound={key: declared[key] for key in sound},
+        declared=declared,
         diagnostics=tuple(
             replace(diagnostic, where=named(diagnostic.where, part.prefix))
             for part in parts

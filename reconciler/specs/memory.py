@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 from base64 import b85decode, b85encode
 from collections.abc import Sequence
-from hashlib import sha512, shake_256
+from hashlib import blake2b, sha512, shake_256
+from hmac import compare_digest
 from typing import Any, NamedTuple, Protocol
 
 from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
 from reconciler.specs.source.source_cache import FileReference, SourceCache, digest_of
 from reconciler.specs.verdicts import FileVerdict, read_verdict, write_verdict
 
-# As JSON: a digest of the file and of what reaches it, its facts, what was found, its references.
+# As JSON: a digest of the file and of what reaches it, its facts, what was found, its references,
+# and a code that only who has the file can make of the three.
 Entry = Sequence[Any]
+_ENTRY_LENGTH = 5
 
 
 class VerdictMemory(Protocol):
@@ -71,15 +74,20 @@ def write_entry(verdict: FileVerdict, identity: FileIdentity, references: Sequen
     """What to remember of a file."""
     plain, found = write_verdict(verdict)
     sealed = _sealed(json.dumps(found).encode(), identity.seal, references) if found else b""
-    return [identity.key, plain, b85encode(sealed).decode(), references]
+    content = [plain, b85encode(sealed).decode(), references]
+    return [identity.key, *content, _authentication_code(content, identity.seal)]
 
 
 def read_entry(
     name: str, entry: Entry, identity: FileIdentity, sources: SourceCache
 ) -> FileVerdict | None:
     """The verdict on a file; None where the file, or one that it refers to, is another by now."""
-    key, plain, sealed, references = entry
-    if key != identity.key:
+    # Others may have written there, or the disk may have lost a part.
+    if not isinstance(entry, list) or len(entry) != _ENTRY_LENGTH or entry[0] != identity.key:
+        return None
+    _, plain, sealed, references, code = entry
+    expected = _authentication_code([plain, sealed, references], identity.seal)
+    if not isinstance(code, str) or not compare_digest(code.encode(), expected.encode()):
         return None
     for folder, path, *file, digest in references:
         located = sources.locate(folder, path)
@@ -89,6 +97,10 @@ def read_entry(
             return None
     found = json.loads(_sealed(b85decode(sealed), identity.seal, references)) if sealed else []
     return read_verdict(name, plain, found)
+
+
+def _authentication_code(content: Sequence[Any], seal: bytes) -> str:
+    return blake2b(json.dumps(content).encode(), key=seal, person=b"entry").hexdigest()
 
 
 def _sealed(data: bytes, seal: bytes, references: Sequence[Any]) -> bytes:

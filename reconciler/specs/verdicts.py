@@ -162,10 +162,6 @@ def read_verdict(file: str, plain: Sequence[Any], found: Sequence[Any]) -> FileV
     )
 
 
-def _read_suppression(codes: Sequence[str], reason: str, where: Sequence[Any]) -> Suppression:
-    return Suppression(codes=tuple(codes), files=(), reason=reason, where=_read_where(where))
-
-
 def _read_where(written: Sequence[Any]) -> Where:
     file, line, column, end_line, end_column = written
     return Where(file=file, line=line, column=column, end_line=end_line, end_column=end_column)

@@ -93,6 +93,7 @@ def test_this_machine_is_never_reached_through_a_proxy(url: str) -> None:
     [
         ("socks5://robot:hunter2@p:1", "socks5:// proxies are not supported"),
         ("https://robot:hunter2@p:1", "https:// proxies are not supported"),
+        ("http://robot:hunter2@a..b:1", "it is not the address of a proxy"),
         ("http://robot:hunter2@", "it is not the address of a proxy"),
         ("http://robot:hunter2@p:1/path", "it is not the address of a proxy"),
         ("http://robot:hunter2@p:1?q", "it is not the address of a proxy"),

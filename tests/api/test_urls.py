@@ -47,6 +47,11 @@ def test_a_url_has_one_form(given_url: str, normal: str) -> None:
         ("https://bücher.example", "the server URL has invalid characters"),
         ("https://[::1", "the server URL is not a valid URL"),
         ("https://-a.example", "the host of the server URL is not a valid name or address"),
+        ("https://a..example", "the host of the server URL is not a valid name or address"),
+        (
+            f"https://{'a' * 64}.example",
+            "the host of the server URL is not a valid name or address",
+        ),
         ("https://me:hunter2@cp.example", "the server URL has a user name or password in it"),
         ("https://cp.example?token=hunter2", "the server URL has a query or a fragment"),
         ("https://cp.example#hunter2", "the server URL has a query or a fragment"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.cli import appended_file
 from reconciler.cli.appended_file import AppendedFile
 
 
@@ -63,3 +64,33 @@ def test_a_part_that_was_refused_does_not_come_back(
 
 def _no_room(_: int, __: bytes) -> int:
     raise OSError(28, "No space left on device")
+
+
+def test_a_pipe_that_nobody_reads_is_an_error_at_once(tmp_path: Path) -> None:
+    """Neither before the first reader nor after the last one does a run wait."""
+    path = tmp_path / "events"
+    os.mkfifo(path)
+    file = AppendedFile(path)
+    with pytest.raises(OSError, match="No such device or address"):
+        file.write(b"one\n")
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    file.write(b"two\n")
+    assert os.read(reading, 100) == b"two\n"
+    os.close(reading)
+    with pytest.raises(BrokenPipeError):
+        file.write(b"three\n")
+    with pytest.raises(OSError, match="No such device or address"):
+        file.write(b"four\n")
+
+
+def test_a_reader_that_stands_still_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe takes some of it, and the run goes on without the rest."""
+    monkeypatch.setattr(appended_file, "_PATIENCE", 0.0)
+    path = tmp_path / "events"
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(BlockingIOError):
+        AppendedFile(path).write(b"x" * 2**22)
+    os.close(reading)

@@ -30,6 +30,14 @@ def test_validate_shows_all_in_one_report(cli: Cli, tmp_path: Path, two: tuple[s
     assert {finding["file"] for finding in json.loads(found.out)} == {"b/bad.yaml"}
 
 
+@pytest.mark.parametrize("output", ["github", "sarif", "junit", "gitlab"])
+def test_a_ci_server_gets_all_in_one_report(cli: Cli, two: tuple[str, str], output: str) -> None:
+    """Both are valid, in every format; JUnit names the files of both."""
+    validated = cli("validate", *two, "-o", output)
+    assert (validated.code, validated.err) == (0, "")
+    assert output != "junit" or all(name in validated.out for name in ("a/w-a.json", "b/w-b.json"))
+
+
 @pytest.mark.usefixtures("server")
 def test_plan_shows_each_with_its_own_state(cli: Cli, tmp_path: Path, two: tuple[str, str]) -> None:
     """One is applied and one is not: two plans in one report, and the higher of the exit codes."""

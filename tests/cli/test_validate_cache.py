@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import shutil
 import stat
 import tempfile
@@ -259,8 +260,8 @@ def test_no_value_is_kept(tmp_path: Path) -> None:
     kept = json.loads(known.read_text())
     assert kept.keys() == {"environment", "files"}
     assert sorted(kept["files"]) == ["a.yaml", "team/b.yaml", "team/c.yaml", "team/m/job.yaml"]
-    key, plain, sealed, references = kept["files"]["a.yaml"]
-    assert len(bytes.fromhex(key)) == 32
+    key, plain, sealed, references, code = kept["files"]["a.yaml"]
+    assert (len(bytes.fromhex(key)), len(bytes.fromhex(code))) == (32, 64)
     facts = [0, 1, 1, "1", "a", True, "", "Pod", "a", 0, [], [], [], [], 0.0, True]
     assert plain == [[facts], False]
     assert references == []
@@ -269,7 +270,7 @@ def test_no_value_is_kept(tmp_path: Path) -> None:
     assert [text for text in opened if text.encode() in b85decode(sealed)] == []
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"environment": 1}', "\udcff"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"environment": 1}', "\udcff", "[" * 200_000])
 def test_a_damaged_memory_is_none(text: str, tmp_path: Path) -> None:
     """It is replaced by what is true."""
     root = write_valid(tmp_path / "w")
@@ -279,6 +280,59 @@ def test_a_damaged_memory_is_none(text: str, tmp_path: Path) -> None:
     known.write_text(text, errors="surrogateescape")
     assert validate(root) == expected
     assert known.read_text() == good
+
+
+@pytest.mark.parametrize("entry", [5, [], ["a"], *range(1, 5)])
+def test_an_entry_that_was_changed_is_none(entry: object, tmp_path: Path) -> None:
+    """No error disappears because somebody else wrote that there was none."""
+    root = write_valid(tmp_path / "w")
+    change(root, "a.yaml", spec("a", f'"1", priority: {SECRET}'))
+    expected = validate(root)
+    assert expected[1].count(SECRET) == 1
+    known = next((tmp_path / "cache").rglob("*.json"))
+    good = known.read_text()
+    kept = json.loads(good)
+    if isinstance(entry, int) and entry < 5:
+        # One part of it: facts, findings, references or code.
+        kept["files"]["a.yaml"][entry] = "" if entry == 2 else []
+    else:
+        kept["files"]["a.yaml"] = entry
+    known.write_text(json.dumps(kept))
+    assert validate(root) == expected
+    kept["files"] = []
+    known.write_text(json.dumps(kept))
+    assert validate(root) == expected
+    assert known.read_text() == good
+
+
+def test_nobody_waits_for_a_memory(tmp_path: Path) -> None:
+    """A pipe in its place is no memory."""
+    root = write_valid(tmp_path / "w")
+    expected = validate(root)
+    known = next((tmp_path / "cache").rglob("*.json"))
+    known.unlink()
+    os.mkfifo(known)
+    assert validate(root) == expected
+
+
+@pytest.mark.parametrize("home", ["", "home"])
+def test_without_a_home_nothing_is_kept(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative one would be wherever somebody happens to be."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", home)
+    root = write_valid(tmp_path / "w")
+    assert validate(root)[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["w"]
+
+
+def test_no_memory_among_the_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next run would read it as a spec."""
+    root = write_valid(tmp_path / "w")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(root / "cache"))
+    assert (validate(root)[0], validate(root)[0]) == (0, 0)
+    assert not (root / "cache").exists()
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere", "relative", ""])

@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
 from reconciler.api.secret import Secret
-from reconciler.api.urls import is_loopback
+from reconciler.api.urls import is_host, is_loopback
 from reconciler.errors import InvalidInputError
 
 _DEFAULT_PORT = 80
@@ -84,9 +84,10 @@ def _parse(variable: str, text: str) -> Proxy:
         raise _unusable(variable, "it is not a valid address") from None
     if parts.scheme != "http":
         raise _unusable(variable, f"{parts.scheme}:// proxies are not supported")
-    if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
+    name = parts.hostname or ""
+    if not is_host(name) or parts.path not in ("", "/") or parts.query or parts.fragment:
         raise _unusable(variable, "it is not the address of a proxy")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{name}]" if ":" in name else name
     login = None
     if parts.username is not None:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"

@@ -16,6 +16,7 @@ from pathlib import Path
 import reconciler
 from reconciler import __version__
 from reconciler.app.wholefiles import write_whole
+from reconciler.regularfiles import read_regular
 from reconciler.resources import schemas_folder
 from reconciler.specs.config import Config
 from reconciler.specs.memory import Entry
@@ -26,6 +27,8 @@ from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
 # What reads and judges beside our own code.
 _LIBRARIES = ("yaml", "jsonschema")
 _KEYS = {"environment", "files"}
+# Some 200,000 files without findings.
+_MAX_BYTES = 128 * 1024 * 1024
 
 
 class ValidationCache:
@@ -40,11 +43,12 @@ class ValidationCache:
     def recall(self) -> dict[str, Entry]:
         """The entries that are kept, if all that judges is as it was then."""
         kept = None
-        with contextlib.suppress(OSError, ValueError):
-            kept = json.loads(self._file.read_text(encoding="utf-8"))
+        # Whatever lies there: without it, all is read again.
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            kept = json.loads(read_regular(self._file, max_bytes=_MAX_BYTES))
         if not isinstance(kept, dict) or kept.keys() != _KEYS:
             return {}
-        if kept["environment"] != self.environment.hex():
+        if kept["environment"] != self.environment.hex() or not isinstance(kept["files"], dict):
             return {}
         entries: dict[str, Entry] = kept["files"]
         return entries
@@ -76,12 +80,19 @@ class ValidationCache:
         ]
 
 
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where this program keeps what it can do without (XDG Base Directory Specification)."""
-    folder = environ.get("XDG_CACHE_HOME", "")
+def cache_folder(environ: Mapping[str, str], root: Path) -> Path | None:
+    """Where this program keeps what it can do without (XDG Base Directory Specification).
+
+    None where that would be among the specs of the root, and where nobody says where it is.
+    """
     # A relative path is invalid there, and to be ignored.
-    base = Path(folder) if folder.startswith("/") else Path(environ.get("HOME", "/")) / ".cache"
-    return base / "workload-reconciler" / "valid"
+    folder, home = environ.get("XDG_CACHE_HOME", ""), environ.get("HOME", "")
+    if not folder.startswith("/"):
+        if not home.startswith("/"):
+            return None
+        folder = f"{home}/.cache"
+    cache = Path(folder) / "workload-reconciler" / "valid"
+    return None if cache.resolve().is_relative_to(root.resolve()) else cache
 
 
 def program_files() -> Iterator[tuple[str, int, int]]:

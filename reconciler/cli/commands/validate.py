@@ -113,23 +113,13 @@ def validate(
             for part, (root, config) in zip(loaded, roots, strict=True)
         ]
     else:
-        parts = [
-            _narrow(
-                results,
-                validate_specs(
-                    group,
-                    root=root,
-                    config=config,
-                    deadline=deadline,
-                    memory=None
-                    if no_cache
-                    else ValidationCache(cache_folder(os.environ), root, config),
-                ),
-                root,
-                changed_since,
-            )
-            for group, (root, config) in zip(groups, roots, strict=True)
-        ]
+        validated = []
+        for group, (root, config) in zip(groups, roots, strict=True):
+            folder = None if no_cache else cache_folder(os.environ, root)
+            memory = ValidationCache(folder, root, config) if folder else None
+            part = validate_specs(group, root=root, config=config, deadline=deadline, memory=memory)
+            validated.append(_narrow(results, part, root, changed_since))
+        parts = validated
     checked = parts[0] if len(parts) == 1 else merge_roots(parts)
     root = roots[0][0] if len(roots) == 1 else Path()
     results.show(checked, root, max_errors=max_errors, fail_on=fail_on)
