@@ -22,7 +22,7 @@ from reconciler.cli.options import OutputOptions
 from reconciler.cli.output.console import Console
 from reconciler.cli.params import Output
 from reconciler.core.history.events import ActionEnded, ActionStarted
-from reconciler.core.history.outcome import Succeeded
+from reconciler.core.history.outcome import Failed, Succeeded
 from tests.cli.conftest import PROGRAM
 from tests.cli.repositories import new_project, spec, write_specs
 from tests.support.factories import NOW, make_address
@@ -114,6 +114,41 @@ def test_without_a_terminal_every_end_is_a_line(capsys: pytest.CaptureFixture[st
         reporter.say(BEGUN)
         reporter.say(ENDED)
     assert capsys.readouterr() == ("created   1/a  i\n", "")
+
+
+FAILED = ActionEnded(
+    at=NOW, address=make_address("1/a"), action="create", outcome=Failed(message="no quota")
+)
+
+
+def test_what_went_wrong_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """At the end by whoever concludes; at once where nobody does, or where more is asked for."""
+    told = []
+    for reporter in (
+        ApplyReporter(Console(), concludes=True),
+        ApplyReporter(Console()),
+        ApplyReporter(Console(OutputOptions(verbose=True)), concludes=True),
+    ):
+        with reporter:
+            reporter.say(FAILED)
+        told.append(capsys.readouterr().out)
+    whole = "failed    1/a  no quota\n"
+    assert told == ["failed    1/a\n", whole, whole]
+
+
+def test_what_went_wrong_is_told_where_a_run_never_ends(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The run itself fails: nobody is left to conclude it."""
+
+    def end_early() -> None:
+        with ApplyReporter(Console(), concludes=True) as reporter:
+            reporter.say(FAILED)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        end_early()
+    assert capsys.readouterr().out == "failed    1/a\nfailed    1/a  no quota\n"
 
 
 def test_a_document_in_a_file_has_its_outcomes_too(tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ def test_what_has_changed_since_is_refused_and_the_rest_is_done(
 
     refusal = "not as it was approved: its spec has changed since; plan again"
     assert applied.code == 7
-    assert f"failed    {project}/b  {refusal}" in applied.out
+    assert f"failed    {project}/b\n" in applied.out
+    assert f"error: {refusal} ({project}/b)\n" in applied.out
     assert (
         "Applied: 0 created, 0 updated, 0 replaced, 1 deleted; 1 failed, 0 down, 0 in doubt ("
         in applied.out

@@ -176,8 +176,8 @@ def test_a_server_that_refuses_an_approved_update_loses_nothing(
 
     assert (applied.code, applied.err) == (4, "")
     _, _, told = lasting(applied.out).partition("(peak 2).\n\n")
-    sentence = next(line for line in told.splitlines() if line.startswith("failed"))
-    words = sentence.removeprefix(f"failed    {project}/a  ")
+    sentence = next(line for line in told.splitlines() if "error:" in line)
+    words = sentence.partition("update failed: ")[2].removesuffix(f" ({project}/a)")
     assert words.startswith("the server does not change workloads in place (HTTP ")
     assert words.endswith("; nothing was changed or deleted")
     hint = (
@@ -185,7 +185,7 @@ def test_a_server_that_refuses_an_approved_update_loses_nothing(
         f"--replace {project}/a"
     )
     assert told == (
-        f"{sentence}\n  {hint}\n"
+        f"failed    {project}/a\n"
         "\n"
         "Failed (1):\n"
         f"  w/a.json:1:1: error: update failed: {words} ({project}/a)\n"
@@ -242,7 +242,7 @@ def test_a_proxy_that_forbids_updates_replaces_nothing(
         warning,
         (
             f"{plan}\n"
-            f"failed    {project}/a  {why}\n"
+            f"failed    {project}/a\n"
             "\n"
             "Failed (1):\n"
             f"  w/a.json:1:1: error: {why} ({project}/a)\n"
@@ -286,7 +286,7 @@ def test_a_saved_update_is_refused_where_the_server_has_no_updates_any_more(
             "Plan: 0 to create, 0 to update, 0 to replace, 0 to delete; 0 unchanged, 1 held. "
             "GPUs 1 → 1 (peak 1).\n"
             "\n"
-            f"failed    {project}/a  {why}\n"
+            f"failed    {project}/a\n"
             "\n"
             "Not as it was approved (1):\n"
             f"  w/a.json:1:1: error: {why} ({project}/a)\n"

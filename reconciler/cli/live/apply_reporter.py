@@ -95,11 +95,14 @@ class ApplyReporter:
     """Follows an apply: every event to whoever asked for it, in the form they asked for.
 
     `ended` holds how each action ended if a document is to be made of it, `problems` those that
-    did not succeed.
+    did not succeed. Whoever `concludes` lists the problems at the end, with what went wrong.
     """
 
-    def __init__(self, console: Console, commands: Commands = COMMANDS) -> None:
+    def __init__(
+        self, console: Console, commands: Commands = COMMANDS, *, concludes: bool = False
+    ) -> None:
         self._console = console
+        self._concludes = concludes
         self._commands = commands
         self._text = console.text()
         self._documented = any(output.format == "json" for output in console.outputs)
@@ -114,8 +117,13 @@ class ApplyReporter:
         self._stack.enter_context(self.heartbeat)
         return self
 
-    def __exit__(self, *exc: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exc: Any) -> None:
         self._stack.close()
+        is_brief = self._concludes and not self._console.verbose
+        if kind is not None and is_brief and self._console.wants("text"):
+            # The run itself fails, and never comes to its end.
+            for event in self.problems:
+                self._console.stream("text", self._text.event(event, verbose=True) or "")
 
     def waiting(self, doing: str) -> None:
         """Nothing can be seen of this; the pulse names it."""
@@ -152,7 +160,7 @@ class ApplyReporter:
         if self._live is not None and isinstance(event, Throttled) and not verbose:
             # It is part of what is drawn, and many are told of the same pause.
             return
-        line = self._text.event(event, verbose=verbose)
+        line = self._text.event(event, verbose=verbose, brief=self._concludes)
         if line is None or (self._console.quiet and not is_problem):
             return
         self.heartbeat.spoke()

@@ -54,7 +54,7 @@ class ApplyOutput:
         self._state = state_name(workspace.settings.state)
         self._yes = yes
         self._metrics = metrics
-        self._reporter = ApplyReporter(console, commands)
+        self._reporter = ApplyReporter(console, commands, concludes=True)
         self._reports = CiReports.of(console, workspace, markdown_limit, doing="apply")
         self._page = ApplyPage(console, workspace)
         # An apply that does nothing has results, all of them 0; other commands have none.

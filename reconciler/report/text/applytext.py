@@ -50,14 +50,17 @@ class ApplyText:
     def __init__(self, paint: ColorWriter) -> None:
         self._paint = paint
 
-    def event(self, event: Event, *, verbose: bool = False) -> str | None:
-        """One line about something that happened, or None where it is not worth one."""
+    def event(self, event: Event, *, verbose: bool = False, brief: bool = False) -> str | None:
+        """One line about something that happened, or None where it is not worth one.
+
+        A `brief` one leaves to the end of the run why an action did not succeed.
+        """
         match event:
             case ActionEnded(outcome=Skipped()) if not verbose:
                 # They are alike, and the end of the run counts them by their reasons.
                 return None
             case ActionEnded():
-                return self._ended(event)
+                return self._ended(event, brief=brief and not verbose)
             case Throttled(limit=limit, delay=delay):
                 parts = [f"slowing to {limit} at a time"] if limit is not None else []
                 parts += [f"pausing for {delay:.0f} s"] if delay else []
@@ -103,7 +106,7 @@ class ApplyText:
             others.append(f"{summary.skipped} skipped")
         return self._paint.bold(f"Applied: {', '.join(done)}; {', '.join(others)} ({took:.1f} s).")
 
-    def _ended(self, event: ActionEnded) -> str:
+    def _ended(self, event: ActionEnded, *, brief: bool) -> str:
         outcome, name = event.outcome, name_of(event.address)
         match outcome:
             case Succeeded(id=id_, detail=detail):
@@ -120,4 +123,6 @@ class ApplyText:
             case _:
                 assert_never(outcome)
         head = self._paint(f"{NAMES[type(outcome)].word:<9}", colour)
+        if brief:
+            return f"{head} {name}"
         return with_hint(f"{head} {name}  {escape_terminal(outcome.message)}", outcome.hint)

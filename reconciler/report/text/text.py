@@ -64,9 +64,9 @@ class Text:
         """The last line of an apply."""
         return self._apply.applied(summary, took)
 
-    def event(self, event: Event, *, verbose: bool = False) -> str | None:
+    def event(self, event: Event, *, verbose: bool = False, brief: bool = False) -> str | None:
         """One line about something that happened, or None where it is not worth one."""
-        return self._apply.event(event, verbose=verbose)
+        return self._apply.event(event, verbose=verbose, brief=brief)
 
     def validation(
         self,
