@@ -7,12 +7,12 @@ Run it from the root of the repository: `python -m benchmarks.memory`, or with `
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.sandboxes import PROGRAM, Measured, Sandbox, measure, sandbox, write_specs
+from benchmarks.floors import bare
+from benchmarks.sandboxes import PROGRAM, Measured, measure, sandbox, write_specs
 
 # Megabytes, for ten and for fifty thousand workloads; between them and beyond, in proportion.
 SMALL, LARGE = 10_000, 50_000
@@ -22,33 +22,6 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "status": (300.0, 300.0),
     "validate": (300.0, 300.0),
 }
-IN_FLIGHT = 64
-
-# The floor: a login, and every workload once, as the text of an answer that is parsed.
-GETS = f"""
-import asyncio, json, os, sys
-import aiohttp
-
-async def main():
-    base = os.environ["RUNAI_BASE_URL"]
-    login = {{"grantType": "client_credentials", "clientID": os.environ["RUNAI_CLIENT_ID"],
-             "clientSecret": os.environ["RUNAI_CLIENT_SECRET"]}}
-    connector = aiohttp.TCPConnector(limit={IN_FLIGHT})
-    async with aiohttp.ClientSession(base, connector=connector) as session:
-        async with session.post("/api/v1/token", json=login) as answer:
-            token = (await answer.json())["accessToken"]
-        ids = iter(open(sys.argv[1]).read().split())
-        async def read_on():
-            for id_ in ids:
-                headers = {{"Authorization": "Bearer " + token}}
-                path = "/api/v2/workloads/" + id_
-                async with session.get(path, headers=headers) as answer:
-                    assert answer.status == 200, answer.status
-                    json.loads(await answer.read())
-        await asyncio.gather(*(read_on() for _ in range({IN_FLIGHT})))
-
-asyncio.run(main())
-"""
 
 
 def bound(name: str, count: int) -> float:
@@ -89,16 +62,13 @@ def main() -> None:
         for name_of, command in commands.items():
             measured[name_of] = command()
             tell(name_of, measured[name_of], count)
-        floor = _read_bare(server, folder)
+        beside = folder / ".floor"
+        beside.mkdir()
+        (beside / "ids").write_text("\n".join(server.live_ids()))
+        floor = bare("reads", count, server, beside)
         plan = measured["plan, nothing changed"]
         print(f"{'GETs over aiohttp':<24}{floor}")
         print(f"\nplan / GETs, processor time: {plan.cpu / floor.cpu:.2f} (at most 3.0)")
-
-
-def _read_bare(server: Sandbox, folder: Path) -> Measured:
-    ids = folder / "ids.txt"
-    ids.write_text("\n".join(server.live_ids()))
-    return measure([sys.executable, "-c", GETS, str(ids)], server, folder)
 
 
 if __name__ == "__main__":

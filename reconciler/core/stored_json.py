@@ -25,7 +25,7 @@ class StoredJson(Mapping[str, Any]):
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> StoredJson:
         """A document as text, so that the values that it is made of can be forgotten."""
-        return cls(_encode(document))
+        return cls(encode(document))
 
     @property
     def text(self) -> str:
@@ -56,7 +56,7 @@ class StoredJson(Mapping[str, Any]):
         return self.value == (other.value if isinstance(other, StoredJson) else other)
 
     # As a dict, which it stands for.
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment] # the language's own way to have none
 
     def __repr__(self) -> str:
         return repr(self.value)
@@ -69,7 +69,10 @@ def plain(value: object) -> Any:
     raise TypeError(f"an object of type {type(value).__name__} is no JSON")
 
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=plain).encode
+# In ASCII: the text of a database holds no lone surrogates, and a server's answer may.
+encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), check_circular=False, default=plain
+).encode
 
 
 # One document is looked into several times in a row, and then never again.

@@ -66,14 +66,20 @@ class FileIdentities:
 def write_references(references: Sequence[FileReference], sources: SourceCache) -> list[Any]:
     """The files that one refers to, as they were read just now."""
     return [
-        [one.folder, one.path, *one.file, sources.digest(one.file.name).hex()] for one in references
+        [
+            reference.folder,
+            reference.path,
+            *reference.file,
+            sources.digest(reference.file.name).hex(),
+        ]
+        for reference in references
     ]
 
 
 def write_entry(verdict: FileVerdict, identity: FileIdentity, references: Sequence[Any]) -> Entry:
     """What to remember of a file."""
-    plain, found = write_verdict(verdict)
-    sealed = _sealed(json.dumps(found).encode(), identity.seal, references) if found else b""
+    plain, quoting = write_verdict(verdict)
+    sealed = _sealed(json.dumps(quoting).encode(), identity.seal, references) if quoting else b""
     content = [plain, b85encode(sealed).decode(), references]
     return [identity.key, *content, _authentication_code(content, identity.seal)]
 
@@ -95,8 +101,8 @@ def read_entry(
             return None
         if digest_of(read_bytes(located.real)).hex() != digest:
             return None
-    found = json.loads(_sealed(b85decode(sealed), identity.seal, references)) if sealed else []
-    return read_verdict(name, plain, found)
+    quoting = json.loads(_sealed(b85decode(sealed), identity.seal, references)) if sealed else []
+    return read_verdict(name, plain, quoting)
 
 
 def _authentication_code(content: Sequence[Any], seal: bytes) -> str:

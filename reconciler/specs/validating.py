@@ -86,18 +86,18 @@ class _JudgedFile(NamedTuple):
 
     def written(self) -> list[Any]:
         """The same for JSON."""
-        plain, found = write_verdict(self.verdict)
+        plain, quoting = write_verdict(self.verdict)
         identity = self.identity and [self.identity.key, self.identity.seal.hex()]
-        return [plain, found, identity, self.references]
+        return [plain, quoting, identity, self.references]
 
     @classmethod
     def read(cls, file: SourceFile, written: Sequence[Any]) -> _JudgedFile:
         """What another process has written of a file."""
-        plain, found, identity, references = written
+        plain, quoting, identity, references = written
         if identity is not None:
             key, seal = identity
             identity = FileIdentity(key, bytes.fromhex(seal))
-        return cls(read_verdict(file.name, plain, found), identity, references)
+        return cls(read_verdict(file.name, plain, quoting), identity, references)
 
 
 class _NoRepositoryError(Exception):
@@ -114,7 +114,7 @@ class _Validation:
         self.judge = repository.judge(repository.config)
         self.identities: dict[str, FileIdentities] = {}
         # Those of standard input, which cannot be read again.
-        self.kept: dict[str, list[CandidateSpec]] = {}
+        self.stdin_candidates: dict[str, list[CandidateSpec]] = {}
         self.reopen = lru_cache(maxsize=64)(self.compose_again)
 
     def run(self, stdin: BinaryIO, deadline: Deadline) -> Validated:
@@ -131,25 +131,22 @@ class _Validation:
             self.memory, files, judged = None, [], []
         if discovered.reads_stdin:
             file, reading = SourceFile(STDIN, ""), read_data(read_stream(stdin), STDIN)
-            self.kept[STDIN] = list(self.composer.compose(file, reading))
+            self.stdin_candidates[STDIN] = list(self.composer.compose(file, reading))
             files = [*files, file]
-            judged.append(_JudgedFile(self.verdict_on(reading, self.kept[STDIN])))
+            judged.append(_JudgedFile(self.verdict_on(reading, self.stdin_candidates[STDIN])))
         findings, unusable = self.judge.apply_policies(deadline)
-        if unusable and any(one.entry for one in judged):
+        if unusable and any(judged_file.entry for judged_file in judged):
             # Where a policy fails depends on all specs before that.
             return _Validation(repository, None).run(stdin, deadline)
-        judged = (
-            [
-                one._replace(verdict=one.verdict.joined(file.name, findings))
-                for file, one in zip(files, judged, strict=True)
+        if findings:
+            judged = [
+                judged_file._replace(verdict=judged_file.verdict.joined(file.name, findings))
+                for file, judged_file in zip(files, judged, strict=True)
             ]
-            if findings
-            else judged
-        )
         if self.memory and not unusable:
             self.remember(files, judged, remembered)
         return self.check_together(
-            files, [one.verdict for one in judged], [*diagnostics, *unusable]
+            files, [judged_file.verdict for judged_file in judged], [*diagnostics, *unusable]
         )
 
     def judge_tree(
@@ -157,9 +154,9 @@ class _Validation:
     ) -> list[_JudgedFile]:
         """Judge the files that are not known as they are."""
         known = {
-            file.name: one
+            file.name: recalled
             for file in files
-            if (entry := remembered.get(file.name)) and (one := self.recall(file, entry))
+            if (entry := remembered.get(file.name)) and (recalled := self.recall(file, entry))
         }
         pending = [file for file in files if file.name not in known]
         # The first ones show whether this is a repository at all.
@@ -175,8 +172,8 @@ class _Validation:
                 others, count, lambda file: self.judge_file(file).written(), deadline.left()
             )
             known.update(
-                (file.name, _JudgedFile.read(file, one))
-                for file, one in zip(others, written, strict=True)
+                (file.name, _JudgedFile.read(file, line))
+                for file, line in zip(others, written, strict=True)
             )
         self.need_specs(known)
         return [known[file.name] for file in files]
@@ -184,7 +181,7 @@ class _Validation:
     def need_specs(self, judged: Mapping[str, _JudgedFile]) -> None:
         """Raise where nobody has said that these are specs, and they do not look like some."""
         if self.repository.config.path is None:
-            foreign = sum(one.verdict.is_foreign for one in judged.values())
+            foreign = sum(judged_file.verdict.is_foreign for judged_file in judged.values())
             if foreign > MOST_FOREIGN:
                 raise _NoRepositoryError
 
@@ -209,7 +206,9 @@ class _Validation:
         verdict = self.verdict_on(reading, candidates, references)
         identities = self.identities_of(file) if self.memory else None
         # What is broken may depend on more than the files that it found.
-        is_whole = all(one.spec is None or not one.spec.broken for one in candidates)
+        is_whole = all(
+            candidate.spec is None or not candidate.spec.broken for candidate in candidates
+        )
         if identities is None or isinstance(data, ReadFailure) or not is_whole:
             return _JudgedFile(verdict)
         written = write_references(references, sources)
@@ -222,7 +221,10 @@ class _Validation:
         references: Sequence[FileReference] = (),
     ) -> FileVerdict:
         """What the checks say of a file by itself, policies aside."""
-        read = [reading, *(self.repository.sources.read(one.file) for one in references)]
+        read = [
+            reading,
+            *(self.repository.sources.read(reference.file) for reference in references),
+        ]
         judged = [self.judge.judge(candidate) for candidate in candidates]
         return FileVerdict(
             text=[diagnostic for each in read for diagnostic in each.diagnostics],
@@ -256,8 +258,8 @@ class _Validation:
         """Keep what will be found again; nothing is written where that is as it was."""
         entries = {
             file.name: entry
-            for file, one in zip(files, judged, strict=True)
-            if (entry := one.entry or one.make_entry())
+            for file, judged_file in zip(files, judged, strict=True)
+            if (entry := judged_file.entry or judged_file.make_entry())
         }
         if self.memory and entries != remembered:
             self.memory.keep(entries)
@@ -311,7 +313,7 @@ class _Validation:
 
     def open_spec(self, facts: SpecFacts) -> ComposedSpec:
         """Read a spec again: only one with a finding beside others has to say where it stands."""
-        candidates = self.kept.get(facts.file) or self.reopen(facts.file)
+        candidates = self.stdin_candidates.get(facts.file) or self.reopen(facts.file)
         spec = candidates[facts.number].spec if facts.number < len(candidates) else None
         if spec is None:
             message = f"{facts.file} was changed while the specs were checked"
@@ -320,5 +322,7 @@ class _Validation:
 
     def compose_again(self, name: str) -> list[CandidateSpec]:
         """Compose the specs of a file once more."""
-        file = next(one for one in self.repository.discovered.tree.specs if one.name == name)
+        file = next(
+            source for source in self.repository.discovered.tree.specs if source.name == name
+        )
         return list(self.composer.compose(file, read_data(read_bytes(file.real), name)))

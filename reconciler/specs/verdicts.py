@@ -111,35 +111,35 @@ def write_verdict(verdict: FileVerdict) -> tuple[list[Any], list[Any]]:
 
     The second is empty where nothing was found.
     """
-    facts = [one and one[1:] for one in verdict.facts]
+    facts = [spec and spec[1:] for spec in verdict.facts]
     plain = [facts, verdict.is_foreign]
-    if not verdict.text and all(one == NO_FINDINGS for one in verdict.findings):
+    if not verdict.text and all(document == NO_FINDINGS for document in verdict.findings):
         return plain, []
     findings = [
         [
-            _write_diagnostics(one.own),
-            _write_diagnostics(one.policy),
-            [[_write_place(place), code] for place, code in sorted(one.used, key=str)],
+            _write_diagnostics(document.own),
+            _write_diagnostics(document.policy),
+            [[_write_place(place), code] for place, code in sorted(document.used, key=str)],
             [
                 [
                     file,
                     [[each.codes, each.reason, _write_where(each.where)] for each in suppressions],
                 ]
-                for file, suppressions in one.written
+                for file, suppressions in document.written
             ],
         ]
-        for one in verdict.findings
+        for document in verdict.findings
     ]
     return plain, [_write_diagnostics(verdict.text), findings]
 
 
-def read_verdict(file: str, plain: Sequence[Any], found: Sequence[Any]) -> FileVerdict:
+def read_verdict(file: str, plain: Sequence[Any], quoting: Sequence[Any]) -> FileVerdict:
     """The verdict on a file, as it was written."""
     facts, is_foreign = plain
-    read = [one and SpecFacts(file, *one) for one in facts]
-    if not found:
+    read = [spec and SpecFacts(file, *spec) for spec in facts]
+    if not quoting:
         return FileVerdict((), read, [NO_FINDINGS] * len(read), is_foreign)
-    text, findings = found
+    text, findings = quoting
     return FileVerdict(
         _read_diagnostics(text),
         read,
@@ -182,15 +182,15 @@ def _read_place(written: Any) -> Where | str:
 def _write_diagnostics(diagnostics: Sequence[Diagnostic]) -> list[Any]:
     return [
         [
-            one.severity,
-            one.code,
-            one.message,
-            one.hint,
-            one.pointer,
-            one.address,
-            _write_where(one.where),
+            diagnostic.severity,
+            diagnostic.code,
+            diagnostic.message,
+            diagnostic.hint,
+            diagnostic.pointer,
+            diagnostic.address,
+            _write_where(diagnostic.where),
         ]
-        for one in diagnostics
+        for diagnostic in diagnostics
     ]
 
 

@@ -30,7 +30,7 @@ from reconciler.core.model import (
     Recorded,
     SentRev,
 )
-from reconciler.core.stored_json import StoredJson, plain
+from reconciler.core.stored_json import StoredJson, encode
 from reconciler.errors import StateError
 from reconciler.state.state_errors import RESTORE
 
@@ -73,10 +73,6 @@ _MANIFEST = '{"manifest":'
 _DECODER = json.JSONDecoder()
 # Nearly every record has none: it is made of the defaults.
 _NO_MEMORY: Mapping[str, Any] = {}
-# JSON in ASCII: SQLite's text holds no lone surrogates, and a server's answer may.
-_encode = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), check_circular=False, default=plain
-).encode
 
 
 class RowWriter:
@@ -128,7 +124,7 @@ class RowWriter:
         remembered = self._texts.get(id(document))
         if remembered is not None:
             return remembered[1]
-        text = _encode(document)
+        text = encode(document)
         if len(text) <= self.MAX_LENGTH:
             if len(self._texts) >= self.MAX_TEXTS:
                 del self._texts[next(iter(self._texts))]
@@ -138,7 +134,7 @@ class RowWriter:
 
 def encode_pins(pins: Mapping[str, str]) -> str:
     """The pins of a target as a text; an empty one for none."""
-    return _encode(dict(pins)) if pins else ""
+    return encode(dict(pins)) if pins else ""
 
 
 def read_pins(text: str) -> Mapping[str, str]:
@@ -281,7 +277,7 @@ def _encode_memory(record: Recorded) -> str | None:
         memory["former_id"] = record.former_id
     if record.refusal:
         memory["refusal"] = record.refusal
-    return _encode(memory) if memory else None
+    return encode(memory) if memory else None
 
 
 def _read_memory(text: str | None) -> Mapping[str, Any]:
@@ -289,7 +285,6 @@ def _read_memory(text: str | None) -> Mapping[str, Any]:
     if not text:
         return _NO_MEMORY
     memory = json.loads(text)
-    # A checksum has no key: anyone who can write a state can make one for anything.
     if not isinstance(memory.get("kept"), dict | None):
         raise TypeError("a document is not a mapping")
     for name in ("former_id", "refusal"):
@@ -320,7 +315,7 @@ def _read_change(change: Any) -> ChangeRecord:
 # Thousands of workloads share a few lifecycles: `asdict` and the enums below are slow.
 @lru_cache(maxsize=256)
 def _encode_lifecycle(lifecycle: Lifecycle) -> str:
-    return _encode(asdict(lifecycle))
+    return encode(asdict(lifecycle))
 
 
 @lru_cache(maxsize=256)

@@ -159,9 +159,9 @@ async def carry_out(
             check_plan_target(approval, settings)
         async with state.connect() as session:
             planned = await prepare(workspace, store, session, request.plan)
-            here = provenance_of(settings.root)
+            checkout = provenance_of(settings.root)
             # What was approved came from where it was planned, wherever it is applied.
-            planned = with_provenance(planned, approval.plan.provenance if approval else here)
+            planned = with_provenance(planned, approval.plan.provenance if approval else checkout)
             planned = with_warnings(planned, warn_of_behind(settings.root, store.runs()))
             if request.options.wait and wait_for is WaitFor.COMPLETED:
                 planned = _with_deadline(planned, workspace.desired, settings.deadline)
@@ -182,7 +182,7 @@ async def carry_out(
                 settings,
                 options=request.options,
                 command=request.command,
-                here=here,
+                checkout=checkout,
                 saved=approval.id if approval else "",
                 tracers=tracers,
             )
@@ -207,13 +207,13 @@ async def run_plan(
     *,
     options: ApplyOptions,
     command: str,
-    here: Provenance | None = None,
+    checkout: Provenance | None = None,
     saved: str = "",
     tracers: Sequence[RequestListener] = (),
 ) -> ApplyResult:
     """Carry out a plan that everybody agreed to, on a state that is held.
 
-    `saved` is the id of a saved plan, and `here` where it is applied.
+    `saved` is the id of a saved plan, and `checkout` is where it is applied.
     """
     if not planned.recorded:
         # A new state names the rules before its first row: it need not be searched at the end.
@@ -230,7 +230,7 @@ async def run_plan(
             command=command,
             at=session.clock.now(),
             saved=saved,
-            provenance=here or planned.plan.provenance,
+            provenance=checkout or planned.plan.provenance,
             rules=settings.rules,
         )
         options = replace(

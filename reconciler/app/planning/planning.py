@@ -130,15 +130,18 @@ async def make(
     settings = workspace.settings
     with open_beside_server(settings, connector, say, may_be_missing=True, may_move=True) as state:
         async with state.connect() as session:
-            if state.store is None:
-                empty = without_state(session.target)
-                planned = await prepare(workspace, empty, session, request)
-                return with_provenance(planned, provenance_of(settings.root))
+            store = state.store
             planned = await prepare(
-                workspace, state.store, session, request, writer=state.store.writer
+                workspace,
+                store or without_state(session.target),
+                session,
+                request,
+                writer=store.writer if store else None,
             )
             planned = with_provenance(planned, provenance_of(settings.root))
-            return with_warnings(planned, warn_of_behind(settings.root, state.store.runs()))
+            return with_warnings(
+                planned, warn_of_behind(settings.root, store.runs() if store else ())
+            )
 
 
 def with_provenance(planned: PlanResult, provenance: Provenance) -> PlanResult:

@@ -42,15 +42,17 @@ class ValidationCache:
 
     def recall(self) -> dict[str, Entry]:
         """The entries that are kept, if all that judges is as it was then."""
-        kept = None
+        content = None
         # Whatever lies there: without it, all is read again.
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            kept = json.loads(read_regular(self._file, max_bytes=_MAX_BYTES))
-        if not isinstance(kept, dict) or kept.keys() != _KEYS:
+            content = json.loads(read_regular(self._file, max_bytes=_MAX_BYTES))
+        if not isinstance(content, dict) or content.keys() != _KEYS:
             return {}
-        if kept["environment"] != self.environment.hex() or not isinstance(kept["files"], dict):
+        if content["environment"] != self.environment.hex() or not isinstance(
+            content["files"], dict
+        ):
             return {}
-        entries: dict[str, Entry] = kept["files"]
+        entries: dict[str, Entry] = content["files"]
         return entries
 
     def keep(self, entries: dict[str, Entry]) -> None:
@@ -109,5 +111,5 @@ def program_files() -> Iterator[tuple[str, int, int]]:
 
 
 def _signature(path: str) -> tuple[str, int, int]:
-    status = os.stat(path)  # noqa: PTH116 - hundreds of them, in every run
+    status = os.stat(path)  # noqa: PTH116 - Path.stat is slower, for hundreds in every run
     return path, status.st_mtime_ns, status.st_size

@@ -6,17 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.ending.lifetime import Ending, find_ending, read_time
-from reconciler.core.lifecycle import (
-    Lifecycle,
-    OnChange,
-)
-from reconciler.core.model import (
-    Desired,
-    Own,
-    Purpose,
-    Recorded,
-    Remote,
-)
+from reconciler.core.lifecycle import Lifecycle, OnChange
+from reconciler.core.model import Desired, Own, Purpose, Recorded, Remote
 from reconciler.core.planning.actions import AnyAction, Create, Delete, Forget, Reason
 from reconciler.core.planning.changing import is_update_open
 from reconciler.core.planning.holds import hold, hold_unmarked, name_fields

@@ -8,14 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.core.durations import parse_duration
-from reconciler.core.lifecycle import (
-    AfterCompletion,
-    Lifecycle,
-)
-from reconciler.core.model import (
-    Purpose,
-    Recorded,
-)
+from reconciler.core.lifecycle import AfterCompletion, Lifecycle
+from reconciler.core.model import Purpose, Recorded
 from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
 from reconciler.kinds.registry import runs_to_completion
 

@@ -6,18 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.ending.lifetime import completion_text, is_finished
-from reconciler.core.lifecycle import (
-    OnChange,
-    OnMissing,
-)
+from reconciler.core.lifecycle import OnChange, OnMissing
 from reconciler.core.planning.actions import AnyAction, Create, Reason
 from reconciler.core.planning.holds import hold, name_fields
 from reconciler.kinds.registry import runs_to_completion
 
 if TYPE_CHECKING:
-    from reconciler.core.model import (
-        Desired,
-    )
+    from reconciler.core.model import Desired
     from reconciler.core.planning.case import DecisionInputs
 
 
