@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from reconciler.app.planning.deciding import decide_on_server
 from reconciler.app.planning.endings import read_what_is_over
-from reconciler.app.planning.planning import PlanRequest, decide_on_server
+from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.projects.named_projects import resolve_workspace
 from reconciler.app.projects.server_projects import ServerProjects
@@ -146,7 +147,7 @@ async def _explain(
         live,
         listed,
         workspace=workspace,
-        request=request,
+        options=request.options,
         session=session,
         header=header,
         read_at=read_at,

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from reconciler.app.planning.approval_checks import check_named_projects
+from reconciler.app.planning.deciding import decide_on_server
 from reconciler.app.planning.endings import without_ended_gpus
 from reconciler.app.planning.name_check import hold_taken_names
 from reconciler.app.planning.quota_check import with_quotas
 from reconciler.app.planning.reading import ServerReading, read_server
 from reconciler.app.planning.replacement_check import hold_invalid
-from reconciler.app.planning.server_capability import PlanForServer, plan_for_server
 from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
 from reconciler.app.projects.named_projects import (
     NamedProjects,
@@ -33,7 +32,7 @@ from reconciler.app.status.refresh import tenant_of
 from reconciler.core.diagnostics import Diagnostic, has_errors, sort_diagnostics
 from reconciler.core.ending.lifetime import find_finished
 from reconciler.core.history.provenance import Provenance
-from reconciler.core.model import Desired, Header, Live, Recorded, Remote
+from reconciler.core.model import Desired, Header, Recorded, Remote
 from reconciler.core.planning.actions import Create, Hold, Replace
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.guards import (
@@ -43,13 +42,10 @@ from reconciler.core.planning.guards import (
     count_ending,
     find_emptied,
 )
-from reconciler.core.planning.plan import Plan, PlanTarget
-from reconciler.core.planning.planner import make_plan
+from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.selection import Selection
 from reconciler.core.projects.addresses import names_of_projects
 from reconciler.core.projects.names import is_placeholder
-from reconciler.core.protocol.capabilities import CanUpdate
-from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.quotas.fit import check_quota
 from reconciler.core.review.approval import Approval, RecheckedApproval, recheck_approval
 from reconciler.core.review.plan_differences import EntryDifference, compare_entries
@@ -104,23 +100,6 @@ class PlanResult:
     pins: Mapping[str, str] | None = field(default=None, repr=False)
     request: PlanRequest | None = field(default=None, repr=False, compare=False)
     gone_projects: frozenset[str] = field(default_factory=frozenset, repr=False)
-
-
-def plan_target(
-    settings: Settings,
-    session: Session,
-    header: Header,
-    tenant_id: int | None = None,
-    projects: Mapping[str, str] | None = None,
-) -> PlanTarget:
-    """The control plane and owner that a plan made now is for, and its `projects` by name."""
-    return PlanTarget(
-        url=session.target.url,
-        stack=settings.stack,
-        api_version=settings.api_version,
-        tenant_id=header.target.tenant_id or tenant_id,
-        projects=projects or {},
-    )
 
 
 async def make(
@@ -182,24 +161,9 @@ async def prepare(
     projects = ServerProjects(session, discovery=settings.discovery)
     named = await _name_projects(workspace, projects, header, recorded, request)
     workspace = named.workspace
-    declared = () if request.options.destroying else workspace.desired
-    # A saved plan was checked when it was made, and its workloads may be gone since.
-    if request.approval is None:
-        addresses = {row.address for row in recorded}
-        # What only a server could resolve, a destroy need not know.
-        known = (spec.address for spec in workspace.desired)
-        addresses |= {address for address in known if not is_placeholder(address.project)}
-        aliases = {**projects.ids, **settings.projects, **named.meant}
-        names = TypedNames.of(header.target, aliases, addresses)
-        request = await spell_request(request, names, projects)
-        desired, rows = request.selection.narrow(declared, recorded)
-        check_typed(
-            request,
-            selected={*(spec.address for spec in desired), *(row.address for row in rows)},
-            addresses=addresses,
-        )
-    else:
-        desired, rows = request.selection.narrow(declared, recorded)
+    request, desired, rows = await _select(
+        workspace, request, header, recorded, named=named, projects=projects
+    )
     # The server may change a workload after it has answered: what is read from here on is as old
     # as this moment, however late its answer arrives.
     read_at = session.dispatcher.server.earliest()
@@ -220,7 +184,7 @@ async def prepare(
         reading.live,
         reading.listed,
         workspace=workspace,
-        request=request,
+        options=request.options,
         session=session,
         header=header,
         read_at=read_at,
@@ -237,22 +201,20 @@ async def prepare(
         if request.approval
         else RecheckedApproval(plan=plan_now)
     )
-    may_ask = request.options.refreshed
-    plan = hold_invalid(rechecked.plan, settings)
-    plan = await hold_taken_names(plan, settings, session, header, may_ask=may_ask)
-    plan = await with_quotas(plan, settings, projects, may_ask=may_ask)
-    creating = {a.address.project for a in plan.changes if isinstance(a, Create | Replace)}
-    if creating and may_ask:
-        # What the server does not let us see is not checked, and refuses nothing.
-        await projects.read(until=creating)
-    plan = _check_projects(plan, desired, projects, workspace)
-    diagnostics = sort_diagnostics((*plan.diagnostics, *reading.warnings))
-    called = {project.id: project.name for project in projects.listed.values()}
-    called |= names_of_projects({**header.target.pins, **settings.projects})
-    called |= named.names
-    used = {action.address.project for action in plan.actions}
-    called = {id_: name for id_, name in called.items() if id_ in used}
-    plan = replace(plan, project_names=called, diagnostics=diagnostics)
+    plan = await _check_on_server(
+        rechecked.plan,
+        desired,
+        projects,
+        workspace=workspace,
+        session=session,
+        header=header,
+        may_ask=request.options.refreshed,
+    )
+    plan = replace(
+        plan,
+        project_names=_names_in(plan, projects, named, {**header.target.pins, **settings.projects}),
+        diagnostics=sort_diagnostics((*plan.diagnostics, *reading.warnings)),
+    )
     files = {spec.source.file for spec in workspace.desired}
     guarded = check_plan(
         plan,
@@ -294,6 +256,39 @@ def _find_differences(
     return compare_entries(approved, present)
 
 
+async def _select(
+    workspace: Workspace,
+    request: PlanRequest,
+    header: Header,
+    recorded: Sequence[Recorded],
+    *,
+    named: NamedProjects,
+    projects: ServerProjects,
+) -> tuple[PlanRequest, Sequence[Desired], Sequence[Recorded]]:
+    """What the plan is about, and the request with ids in place of what somebody has typed.
+
+    Raises UsageError for what was typed and is nothing.
+    """
+    declared = () if request.options.destroying else workspace.desired
+    if request.approval is not None:
+        # A saved plan was checked when it was made, and its workloads may be gone since.
+        return request, *request.selection.narrow(declared, recorded)
+    addresses = {row.address for row in recorded}
+    # What only a server could resolve, a destroy need not know.
+    known = (spec.address for spec in workspace.desired)
+    addresses |= {address for address in known if not is_placeholder(address.project)}
+    aliases = {**projects.ids, **workspace.settings.projects, **named.meant}
+    names = TypedNames.of(header.target, aliases, addresses)
+    request = await spell_request(request, names, projects)
+    desired, rows = request.selection.narrow(declared, recorded)
+    check_typed(
+        request,
+        selected={*(spec.address for spec in desired), *(row.address for row in rows)},
+        addresses=addresses,
+    )
+    return request, desired, rows
+
+
 async def _name_projects(
     workspace: Workspace,
     projects: ServerProjects,
@@ -317,13 +312,28 @@ async def _name_projects(
     return check_names(workspace, pins=pins, recorded=recorded, accepted=request.accept_projects)
 
 
-def _check_projects(
-    plan: Plan, desired: Collection[Desired], projects: ServerProjects, workspace: Workspace
+async def _check_on_server(
+    plan: Plan,
+    desired: Collection[Desired],
+    projects: ServerProjects,
+    *,
+    workspace: Workspace,
+    session: Session,
+    header: Header,
+    may_ask: bool,
 ) -> Plan:
-    """A plan with what the projects of its specs are found to be, as far as they were listed.
+    """A plan that holds what this server would refuse, with what is found of its projects.
 
-    Raises InvalidSpecsError for a project that is being deleted.
+    What the server does not let us see is not checked, and refuses nothing. Raises
+    InvalidSpecsError for a project that is being deleted.
     """
+    settings = workspace.settings
+    plan = hold_invalid(plan, settings)
+    plan = await hold_taken_names(plan, settings, session, header, may_ask=may_ask)
+    plan = await with_quotas(plan, settings, projects, may_ask=may_ask)
+    creating = {a.address.project for a in plan.changes if isinstance(a, Create | Replace)}
+    if creating and may_ask:
+        await projects.read(until=creating)
     diagnostics = check_projects(desired, projects.listed, workspace.loaded)
     plan = replace(plan, diagnostics=sort_diagnostics((*plan.diagnostics, *diagnostics)))
     if has_errors(diagnostics):
@@ -331,47 +341,15 @@ def _check_projects(
     return plan
 
 
-async def decide_on_server(
-    desired: Collection[Desired],
-    rows: Collection[Recorded],
-    live: Mapping[str, Live],
-    listed: Mapping[str, LiveWorkload],
-    *,
-    workspace: Workspace,
-    request: PlanRequest,
-    session: Session,
-    header: Header,
-    read_at: datetime,
-    at_work: str,
-    projects: Mapping[str, str] | None = None,
-) -> PlanForServer:
-    """Decide about these workloads as this server can carry it out; `read_at` is its time."""
-    settings = workspace.settings
-    target = plan_target(settings, session, header, tenant_of(live), projects)
-
-    def plan_with(can_update: CanUpdate) -> Plan:
-        return make_plan(
-            desired,
-            rows,
-            live,
-            target=target,
-            lineage=header.lineage,
-            serial=header.serial,
-            options=replace(
-                request.options,
-                can_update=can_update,
-                keeps_removed=header.target.keeps_removed,
-            ),
-            listed=listed,
-            now=read_at,
-            at_work=at_work,
-            diagnostics=workspace.diagnostics,
-            rules=settings.rules,
-        )
-
-    return await plan_for_server(
-        plan_with, settings, session, header.target, may_ask=request.options.refreshed
-    )
+def _names_in(
+    plan: Plan, projects: ServerProjects, named: NamedProjects, aliases: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The name of each project in a plan, by id: as specs have it, else by alias, else listed."""
+    names = {project.id: project.name for project in projects.listed.values()}
+    names |= names_of_projects(aliases)
+    names |= named.names
+    used = {action.address.project for action in plan.actions}
+    return {id_: name for id_, name in names.items() if id_ in used}
 
 
 def _guard_options(

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.app.applying.applying import ApplyResult, run_plan
-from reconciler.app.planning.planning import PlanResult, plan_target
+from reconciler.app.planning.deciding import plan_target
+from reconciler.app.planning.planning import PlanResult
 from reconciler.app.provenance import provenance_of
 from reconciler.app.session import Connector, Session
 from reconciler.app.settings import Settings

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from reconciler.app.planning.planning import plan_target
+from reconciler.app.planning.deciding import plan_target
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
 from reconciler.app.state.claiming import IN_DOUBT

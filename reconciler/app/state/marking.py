@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reconciler.app.applying.applying import ApplyResult, run_plan
-from reconciler.app.planning.planning import PlanResult, plan_target
+from reconciler.app.planning.deciding import plan_target
+from reconciler.app.planning.planning import PlanResult
 from reconciler.app.provenance import provenance_of
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
