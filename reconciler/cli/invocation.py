@@ -31,9 +31,9 @@ def _change_folder(context: click.Context, _option: click.Parameter, folder: Pat
     context.meta[_CHDIR] = context.meta.get(_CHDIR, Path()) / folder
 
 
-def add_folder_option(command: click.Command, *, hidden: bool = False) -> None:
-    """Give `-C DIR` to a group and to every command of it, before all that is read from there."""
-    option = click.Option(
+def folder_option(*, hidden: bool = False) -> click.Option:
+    """`-C DIR`, which is handled before all that is read from there."""
+    return click.Option(
         ["-C", "chdir"],
         metavar="DIR",
         type=click.Path(path_type=Path),
@@ -43,9 +43,13 @@ def add_folder_option(command: click.Command, *, hidden: bool = False) -> None:
         callback=_change_folder,
         help="Run as if started in DIR; also after the command.",
     )
-    command.params.insert(0, option)
+
+
+def add_folder_option(command: click.Command) -> None:
+    """Give `-C DIR` to a command and all below it, where their helps do not repeat it."""
+    command.params.insert(0, folder_option(hidden=True))
     for below in command.commands.values() if isinstance(command, click.Group) else ():
-        add_folder_option(below, hidden=True)
+        add_folder_option(below)
 
 
 def remember_commands(flags: Flags, paths: Sequence[Path]) -> Commands:

@@ -8,7 +8,6 @@ import gc
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from functools import partial
 from types import FrameType
@@ -16,34 +15,39 @@ from types import FrameType
 import click
 
 from reconciler import __version__
-from reconciler.cli.commands.apply import apply, destroy
-from reconciler.cli.commands.claims import adopt, recover, resolve
-from reconciler.cli.commands.completion import completion
-from reconciler.cli.commands.doctor import doctor
-from reconciler.cli.commands.import_workloads import import_command
-from reconciler.cli.commands.init import init
-from reconciler.cli.commands.plan import plan
-from reconciler.cli.commands.render import render
-from reconciler.cli.commands.runs import runs
-from reconciler.cli.commands.sandbox import sandbox
-from reconciler.cli.commands.schema import schema
-from reconciler.cli.commands.show import show
-from reconciler.cli.commands.state import state
-from reconciler.cli.commands.status import status
-from reconciler.cli.commands.validate import validate
 from reconciler.cli.habits import find_habit
 from reconciler.cli.help import HelpGroup
-from reconciler.cli.invocation import add_folder_option
+from reconciler.cli.invocation import folder_option
+from reconciler.cli.lazy_commands import LazyCommands
 from reconciler.cli.metrics.metrics_file import MetricsWriter
 from reconciler.errors import ReconcilerError
 
 # Click's own code for wrong usage is 2, which a plan with changes has here.
 USAGE = 64
 INTERRUPTED = 130
+# Where each command stands in `reconciler/cli/commands/`: its module, and its name there.
+COMMANDS = {
+    "init": "init.init",
+    "validate": "validate.validate",
+    "render": "render.render",
+    "plan": "plan.plan",
+    "apply": "apply.apply",
+    "destroy": "apply.destroy",
+    "show": "show.show",
+    "status": "status.status",
+    "import": "import_workloads.import_command",
+    "state": "state.state",
+    "runs": "runs.runs",
+    "schema": "schema.schema",
+    "sandbox": "sandbox.sandbox",
+    "doctor": "doctor.doctor",
+    "completion": "completion.completion",
+}
 
 
 @click.group(
     cls=HelpGroup,
+    commands=LazyCommands(COMMANDS),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="reconciler", message="%(prog)s %(version)s")
@@ -54,29 +58,7 @@ def cli() -> None:
     """
 
 
-for edit in (adopt, resolve, recover):
-    state.add_command(edit)
-
-for command in (
-    init,
-    validate,
-    render,
-    plan,
-    apply,
-    destroy,
-    show,
-    status,
-    import_command,
-    state,
-    runs,
-    schema,
-    sandbox,
-    doctor,
-    completion,
-):
-    cli.add_command(command)
-
-add_folder_option(cli)
+cli.params.insert(0, folder_option())
 
 
 def main() -> None:
@@ -164,6 +146,8 @@ def _apologise(error: Exception) -> int:
     """A bug: say so in one line; the traceback is for those who ask for it."""
     click.echo(f"error: unexpected failure: {type(error).__name__}: {error}", err=True)
     if os.environ.get("RECONCILER_DEBUG"):
+        import traceback
+
         click.echo("".join(traceback.format_exception(error)), err=True)
     else:
         click.echo("  hint: this is a bug; RECONCILER_DEBUG=1 shows where it happened", err=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import trustme
 
 import reconciler
 from tests.cli.imports import HEAVY, LOADED
@@ -19,6 +20,7 @@ from tests.support.sandboxes import Sandbox
 from tests.support.specs import spec, write
 
 PACKAGE = Path(reconciler.__file__).parent
+COMMANDS = "reconciler.cli.commands."
 # Only a terminal needs rich, and a pipeline is not made to wait for it.
 TERMINAL_ONLY = {
     ("reconciler.cli.live.apply_reporter", "reconciler.cli.live.live_view"),
@@ -71,6 +73,17 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, set[str]]:
         ends_with_zero(folder, server.variables, "apply", "--yes", "--init", "--no-wait")
         for words in (("--help",), ("validate",), ("plan",), ("state", "list")):
             found[" ".join(words)] = ends_with_zero(folder, server.variables, *words)
+    # What the helps of all commands load, which is what stands above their bodies.
+    program = (
+        "import json, sys\n"
+        "from reconciler.cli.main import cli\n"
+        "list(cli.commands.values())\n"
+        "print(json.dumps(list(sys.modules)))\n"
+    )
+    helps = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, check=True, cwd=folder, text=True
+    )
+    found["every help"] = set(json.loads(helps.stdout))
     return found
 
 
@@ -87,6 +100,22 @@ def ends_with_zero(folder: Path, variables: Mapping[str, str], *words: str) -> s
     code, modules = json.loads(done.stderr.splitlines()[-1])
     assert code == 0, done.stderr
     return set(modules)
+
+
+def test_help_loads_no_command(loaded: Mapping[str, set[str]]) -> None:
+    """The list of all commands is known without them, and each loads when it is called."""
+    called = {
+        name: {module.split(".")[3] for module in modules if module.startswith(COMMANDS)}
+        for name, modules in loaded.items()
+    }
+    assert called == {
+        "--help": set(),
+        "completion": {"status"},
+        "every help": {path.stem for path in (PACKAGE / "cli/commands").glob("[!_]*.py")},
+        "plan": {"plan"},
+        "state list": {"claims", "state"},
+        "validate": {"validate"},
+    }
 
 
 def test_completion_loads_nothing_heavy_but_the_state(loaded: Mapping[str, set[str]]) -> None:
@@ -144,6 +173,32 @@ def test_a_late_import_keeps_something_out_of_a_usual_run(
         and (module, imported) not in TERMINAL_ONLY
     ]
     assert needless == []
+
+
+def test_aiohttp_loads_without_the_authorities_of_the_system(tmp_path: Path) -> None:
+    """It would read them twice for contexts that nobody uses; ours has them, and it alone."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    program = (
+        "import gc, json, os, ssl\n"
+        "def authorities():\n"
+        "    contexts = [one for one in gc.get_objects() if isinstance(one, ssl.SSLContext)]\n"
+        "    return [one.cert_store_stats()['x509_ca'] for one in contexts]\n"
+        "from reconciler.api.connection.transport import make_transport\n"
+        "unused = authorities()\n"
+        "transport = make_transport('https://api.test', concurrency=1)\n"
+        "print(json.dumps([sum(unused), sum(authorities()), os.environ['SSL_CERT_FILE']]))\n"
+    )
+    file = str(tmp_path / "ca.pem")
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        env=os.environ | {"SSL_CERT_FILE": file},
+        text=True,
+    )
+    assert json.loads(done.stdout) == [0, 1, file]
 
 
 def test_httpx_works_without_its_own_command_line() -> None:

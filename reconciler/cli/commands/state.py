@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from reconciler.cli.commands.claims import adopt, recover, resolve
 from reconciler.cli.complete import complete_recorded
 from reconciler.cli.help import HelpGroup
 from reconciler.cli.option_tables import DRY_RUN
@@ -354,3 +355,7 @@ def _relocate(settings: Settings, to: StatePlace, edit: EditFlags, *, init: bool
             "in every pipeline, and remove copies of it from caches."
         )
     return 0
+
+
+for edit_with_server in (adopt, resolve, recover):
+    state.add_command(edit_with_server)
