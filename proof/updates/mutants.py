@@ -9,8 +9,8 @@ from typing import Any
 
 from proof.mutant import Mutant, Patch
 from proof.simulation import line
-from reconciler.core.diff.comparison import echo_of
-from reconciler.core.diff.update import UpdateContent, compose_update
+from reconciler.core.diff.comparison import LiveContent, echo_of
+from reconciler.core.diff.update import UpdateContent
 from reconciler.core.history.outcome import Failed, Outcome, Succeeded
 from reconciler.core.model import ChangeRecord, Desired, Json, OpenChange, Purpose, Recorded, Remote
 from reconciler.core.planning import changing, examining
@@ -27,6 +27,7 @@ from reconciler.engine.records import confirm_update, open_update
 from reconciler.engine.remove import DeleteTask
 from reconciler.engine.run import ActionContext
 from reconciler.engine.update import UpdateTask
+from reconciler.engine.update_comparison import UpdateComparison
 from reconciler.engine.waiting import wait
 
 
@@ -140,17 +141,17 @@ def _take_an_unknown_rev_for_drift() -> list[Patch]:
 
 
 def _send_stand_ins_of_secrets() -> list[Patch]:
-    def compose(
-        row: Recorded, desired: Desired, live: Remote, redactor: Redactor, *, undo_drift: bool
-    ) -> UpdateContent:
-        content = compose_update(row, desired, live, redactor, undo_drift=undo_drift)
+    honest = UpdateComparison.compose
+
+    def compose(self: UpdateComparison, row: Recorded, live: LiveContent) -> UpdateContent:
+        content = honest(self, row, live)
         return replace(content, manifest=content.sent["manifest"])
 
     def look_away(*_: Any) -> frozenset[str]:
         return frozenset()
 
     return [
-        (update, "compose_update", compose),
+        (UpdateComparison, "compose", compose),
         (recognition, "find_marks", look_away),
         (line, "find_marks", look_away),
     ]

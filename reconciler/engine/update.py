@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 
-from reconciler.core.diff.update import UpdateContent, compose_update
+from reconciler.core.diff.comparison import LiveContent, read_content
+from reconciler.core.diff.update import UpdateContent
 from reconciler.core.history.outcome import Cause, Failed, Outcome, Skipped, Succeeded
 from reconciler.core.model import LastSeen, OpenChange, Remote
 from reconciler.core.planning.actions import Update
@@ -75,13 +76,10 @@ class UpdateTask:
         self._action = action
         self._desired = action.desired
         self._redactor = work.run.redactor
-        spec, digest = self._redactor.redact_and_digest(action.desired.spec)
+        self._comparison = UpdateComparison(action, work.run.redactor)
         row = action.recorded
-        if action.marks:
-            # Only who owns it changes: of its content, what is recorded goes on to count.
-            spec, digest = row.spec, row.digest
-        elif not row.is_declared:
-            row = declare(row, spec)
+        if not (action.marks or row.is_declared):
+            row = declare(row, self._comparison.spec)
         under_way = row.change.open
         if under_way is not None and under_way.attempts:
             # Whatever the record believes: the process that wrote it may have died after the send.
@@ -89,7 +87,6 @@ class UpdateTask:
             row = replace(row, change=replace(row.change, open=under_way))
         self._marks = under_way.marks if under_way and under_way.marks else action.marks
         self._row = row
-        self._comparison = UpdateComparison(action, self._redactor, spec=spec, digest=digest)
         self._guard = SendGuard(work.run, self._redate)
         self._asked_at = work.run.server_time()
         self._seen_before: LastSeen | None = None
@@ -127,22 +124,23 @@ class UpdateTask:
         What was not answered is never just repeated: a PUT on what somebody else has changed
         meanwhile would take that back.
         """
-        change, rev = self._row.change, read_rev(live.raw_manifest)
+        shown = read_content(live, self._redactor)
+        change, rev = self._row.change, shown.rev
         match classify_rev(change, rev):
             case ShownRev.FOREIGN:
                 # Under our marker, so it is our own write and no drift: nothing is sent on top of
                 # what this record does not know.
                 return await self._follow_other_copy(live)
-            case ShownRev.OPEN if not self._comparison.is_outdated(self._row, live):
-                return await self._finish(live)
+            case ShownRev.OPEN if not self._comparison.is_outdated(self._row, shown):
+                return await self._finish(live, shown)
             case ShownRev.LATE if change.open is not None and rev != change.open.base:
                 # An older update of ours has landed on the one that was accepted.
                 self._accepted_at = None
             case _:
                 pass
         if self._accepted_at is not None:
-            if self._comparison.shows_sent(self._row, live):
-                return await self._finish(live)
+            if self._comparison.shows_sent(self._row, shown):
+                return await self._finish(live, shown)
             # Within a minute it may still show what it was: no look at that proves anything.
             if self._run.server_time() > self._accepted_at + VISIBLE + ROUNDING:
                 return self._leave_open("accepted, but the server does not show it")
@@ -150,19 +148,17 @@ class UpdateTask:
         # Bounded like a POST; nothing is lost, since the next run reads first and goes on.
         if self._unclear >= AMBIGUOUS_SENDS:
             return self._leave_open(f"{_ON_WAY}: {self._last_message}")
-        content = compose_update(
-            self._row, self._desired, live, self._redactor, undo_drift=self._action.undo_drift
-        )
+        content = self._comparison.compose(self._row, shown)
         if is_not_visible_yet(change, rev, self._run.server_time()) and not self._is_same(content):
             # What may only lag behind an update of ours is no base for another one.
             return None
-        refusal = self._compare_with_plan(live) or refuse_marks(self._row, self._desired, content)
+        refusal = self._compare_with_plan(shown) or refuse_marks(self._row, self._desired, content)
         if refusal is not None:
             return refusal
         # Whoever has made it so: a PUT that changes nothing could only take something back.
         if content.is_there and not self._marks:
             return await self._follow(live, content)
-        return await self._put(live, content)
+        return await self._put(live, shown, content)
 
     async def _look(self) -> Remote | Outcome:
         """Read by id: an update must hit the workload that we know and nothing else."""
@@ -189,7 +185,11 @@ class UpdateTask:
 
     async def _recognise(self, remote: Remote) -> Remote | Outcome:
         marker = read_marker(remote.raw_manifest)
-        if marker is None and self._row.marker and self._comparison.shows_sent(self._row, remote):
+        if (
+            marker is None
+            and self._row.marker
+            and self._comparison.shows_sent(self._row, read_content(remote, self._redactor))
+        ):
             # It was there before our update: that is no workload which nobody has marked.
             await self._confirm(remote)
             message = "the server took the update and dropped our mark with it"
@@ -219,8 +219,8 @@ class UpdateTask:
         has_sent = self._is_in_doubt or self._comparison.sent is not None
         return Cause.OTHER if has_sent else Cause.OUTDATED
 
-    def _compare_with_plan(self, live: Remote) -> Outcome | None:
-        unplanned = self._comparison.find_unplanned(self._row, live)
+    def _compare_with_plan(self, shown: LiveContent) -> Outcome | None:
+        unplanned = self._comparison.find_unplanned(self._row, shown)
         if unplanned is None:
             return None
         message = f"{', '.join(unplanned)} changed on the server since this was planned"
@@ -237,7 +237,9 @@ class UpdateTask:
             == (content.digest, self._comparison.digest, self._marks)
         )
 
-    async def _put(self, live: Remote, content: UpdateContent) -> Outcome | None:
+    async def _put(
+        self, live: Remote, shown: LiveContent, content: UpdateContent
+    ) -> Outcome | None:
         """Send, and say how it ended; None where another look decides."""
         under_way = self._row.change.open
         if self._comparison.sent is not None:
@@ -245,7 +247,7 @@ class UpdateTask:
             self._work.tell_retry(Method.PUT, attempts, delay=0.0, reason=self._last_message)
         opened = OpenChange(
             rev=self._run.mint_op(),
-            base=read_rev(live.raw_manifest),
+            base=shown.rev,
             body_digest=content.digest,
             digest=self._comparison.digest,
             spec=self._comparison.spec,
@@ -261,7 +263,7 @@ class UpdateTask:
         reliable = not (is_status_stale(change, self._asked_at) or may_land(change, self._asked_at))
         self._seen_before = live.seen if reliable else None
         self._row = open_update(self._row, live, opened)
-        self._comparison.sent, self._comparison.before = content, live
+        self._comparison.sent, self._comparison.before = content, shown
         # What only changes hands has its content from where it had it before.
         commit = None if self._action.marks else self._run.provenance.commit
         own = annotations_of_update(live.raw_manifest, rev=opened.rev, commit=commit)
@@ -332,16 +334,16 @@ class UpdateTask:
         self._row = replace(self._row, change=close_unsent(self._row.change))
         await self._work.commit(self._row)
 
-    async def _finish(self, live: Remote) -> Outcome:
+    async def _finish(self, live: Remote, shown: LiveContent) -> Outcome:
         """The update is in force: it is done once nothing is left that it was to take away."""
-        leftovers = self._comparison.find_leftovers(self._row, live)
+        leftovers = self._comparison.find_leftovers(self._row, shown)
         if leftovers.pointers:
             self._run.keeps_removed = True
             return self._leave_open(
                 f"{', '.join(leftovers.pointers)} is declared no more, and the server keeps it",
                 f"the server merges updates; to take it away: --replace {self._row.address}",
             )
-        unlike = self._comparison.find_unlike(self._row, live)
+        unlike = self._comparison.find_unlike(self._row, shown)
         await self._confirm(live)
         if unlike:
             return self._fail(

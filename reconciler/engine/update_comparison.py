@@ -4,36 +4,55 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from reconciler.core.diff.comparison import LiveContent
+from reconciler.core.diff.three_way import Value
 from reconciler.core.diff.update import (
     Leftovers,
     UpdateContent,
+    compose_update,
     find_drift,
     find_leftovers,
     find_unlike,
 )
-from reconciler.core.model import Json, Recorded, Remote
+from reconciler.core.model import Json, Recorded
 from reconciler.core.planning.actions import Reason, Update
-from reconciler.core.protocol.marker import read_rev
 from reconciler.core.redact import Redactor
 
 
 class UpdateComparison:
     """One update beside what the server shows; `spec` is what is to be recorded as declared.
 
-    `sent` is what this run has sent last, if anything, and `before` what it was sent on top of.
-    No request and no record is made here.
+    `digest` names that. `sent` is what this run has sent last, if anything, and `before` what it
+    was sent on top of. No request and no record is made here.
     """
 
-    def __init__(self, action: Update, redactor: Redactor, *, spec: Json, digest: str) -> None:
-        self.spec = spec
+    def __init__(self, action: Update, redactor: Redactor) -> None:
+        plain = action.desired.spec
+        spec, digest = redactor.redact_and_digest(plain)
+        self._declared = Value(plain, spec)
+        if action.marks:
+            # Only who owns it changes: of its content, what is recorded goes on to count.
+            spec, digest = action.recorded.spec, action.recorded.digest
+        self.spec: Json = spec
         self.digest = digest
         self.sent: UpdateContent | None = None
-        self.before: Remote | None = None
+        self.before: LiveContent | None = None
         self._action = action
         self._redactor = redactor
         self._ignored = action.desired.lifecycle.ignore_changes
 
-    def find_unplanned(self, row: Recorded, live: Remote) -> list[str] | None:
+    def compose(self, row: Recorded, live: LiveContent) -> UpdateContent:
+        """What is to be sent on top of what is live."""
+        return compose_update(
+            row,
+            self._declared,
+            live,
+            self._redactor,
+            ignored=self._ignored,
+            undo_drift=self._action.undo_drift,
+        )
+
+    def find_unplanned(self, row: Recorded, live: LiveContent) -> list[str] | None:
         """Where the drift is not the one that the plan has shown; None where it is."""
         drift, planned = find_drift(row, live, self._redactor, self._ignored), self._action.drift
         if drift == planned:
@@ -45,37 +64,38 @@ class UpdateComparison:
             if not (change in drift and change in planned)
         ]
 
-    def is_outdated(self, row: Recorded, live: Remote) -> bool:
+    def is_outdated(self, row: Recorded, live: LiveContent) -> bool:
         """Whether the update that is live is not what is wanted now: another one follows."""
         under_way = row.change.open
         if under_way is None or under_way.digest != self.digest:
             return True
         # Only once in a run: whoever makes a change again and again is not fought for ever.
-        drift = find_drift(row, live, self._redactor, self._ignored)
-        return self._action.undo_drift and bool(drift) and self.sent is None
+        undoes = self._action.undo_drift and self.sent is None
+        return undoes and bool(find_drift(row, live, self._redactor, self._ignored))
 
-    def shows_sent(self, row: Recorded, live: Remote) -> bool:
+    def shows_sent(self, row: Recorded, live: LiveContent) -> bool:
         """Whether it has the content of this run's update, had not before, and shows no rev.
 
         A server may drop annotations, so that only the content says whose update it shows.
         """
-        if self.before is None or read_rev(live.raw_manifest):
+        if self.before is None or live.rev:
             return False
 
-        def differs(remote: Remote) -> bool:
-            return bool(self.find_unlike(row, remote) or self.find_leftovers(row, remote).pointers)
+        def differs(content: LiveContent) -> bool:
+            unlike, leftovers = self.find_unlike(row, content), self.find_leftovers(row, content)
+            return bool(unlike or leftovers.pointers)
 
         return differs(self.before) and not differs(live)
 
-    def find_unlike(self, row: Recorded, live: Remote) -> list[str]:
+    def find_unlike(self, row: Recorded, live: LiveContent) -> list[str]:
         """Where the server does not show what this run has sent."""
         if self.sent is None:
             return []
         declared = self.take_over_spec(row)
-        unlike = find_unlike(declared, self.sent.sent, live, self._redactor, self._ignored)
+        unlike = find_unlike(declared, self.sent, live, self._redactor, self._ignored)
         return [change.pointer for change in unlike]
 
-    def find_leftovers(self, row: Recorded, live: Remote) -> Leftovers:
+    def find_leftovers(self, row: Recorded, live: LiveContent) -> Leftovers:
         """What is declared no more, and the server still has: it may merge what it is sent (A8)."""
         return find_leftovers(row, self.spec, live, self._redactor, self._ignored)
 

@@ -13,6 +13,7 @@ from reconciler.core.diff.equality import is_equal, normal_form
 from reconciler.core.diff.three_way import (
     KeptDrift,
     Merge,
+    Value,
     find_remaining,
     merge_three_way,
     rebase_echo,
@@ -28,11 +29,10 @@ def merged(
 ) -> tuple[Any, list[tuple[str, Any, Any]], list[tuple[str, Any]]]:
     """The merged document, what it takes back, and what it leaves, as plain tuples."""
     result: Merge = merge_three_way(
-        wanted,
-        live,
+        Value(wanted, REDACTOR.redact(wanted)),
+        Value(live, REDACTOR.redact(live)),
         before=REDACTOR.redact(before),
         echo=REDACTOR.redact(before if echo is None else echo),
-        redactor=REDACTOR,
         **options,
     )
     return (
@@ -151,7 +151,7 @@ def test_what_was_left_of_somebody_is_drift_afterwards() -> None:
     before = {"a": 1, "b": 1, "l": [{"name": "x", "v": 1}]}
     wanted = {"a": 2, "b": 1, "l": [{"name": "x", "v": 1}]}
     live = {"a": 1, "b": 5, "l": [{"name": "x", "v": 9}]}
-    result = merge_three_way(wanted, live, before=before, echo=before, redactor=REDACTOR)
+    result = merge_three_way(Value(wanted, wanted), Value(live, live), before=before, echo=before)
     assert result.kept == (
         KeptDrift(pointer="/b", echo=1),
         KeptDrift(pointer="/l/0/v", echo=1),

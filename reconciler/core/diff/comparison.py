@@ -62,6 +62,50 @@ class Compared(Remote):
     stack: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveContent:
+    """What a workload was submitted with as the server shows it, without our annotations.
+
+    `redacted` is that under the strict rules, and `digest` names it; `rev` is the update shown.
+    """
+
+    plain: Json
+    redacted: Json
+    digest: str
+    rev: str
+
+
+def read_content(remote: Remote, redactor: Redactor) -> LiveContent:
+    """The content of a workload, searched for secrets."""
+    plain = echo_of(remote)
+    redacted, named = redactor.strict.redact_and_digest(plain)
+    return LiveContent(
+        plain=plain, redacted=redacted, digest=named, rev=read_rev(remote.raw_manifest)
+    )
+
+
+class EchoChanges(NamedTuple):
+    """How a live content differs from a recorded echo; the fields are those of Compared."""
+
+    drift: tuple[FieldChange, ...] = ()
+    renewed: Json | None = None
+    answer: Json | None = None
+
+
+def compare_echo(row: Recorded, live: LiveContent, redactor: Redactor) -> EchoChanges:
+    """Compare a content with the echo of a record, as of the update that it shows."""
+    recorded = row.echo if row.echo is not None else row.spec
+    # Nearly every workload ends here: equal digests spare the comparison field by field.
+    if live.digest == digest(recorded):
+        return EchoChanges()
+    before = renew(recorded, redactor.strict, plain=live.plain)
+    then = reword(before, like=row.spec)
+    since = reword(live.redacted, like=then)
+    drift = _find_differences(project(then, row.spec), project(since, row.spec), Origin.REMOTE)
+    renewed = before if row.echo is not None and before != row.echo else None
+    return EchoChanges(drift=drift, renewed=renewed, answer=live.redacted)
+
+
 def compare(
     row: Recorded, remote: Remote, redactor: Redactor, *, desired: Desired | None = None
 ) -> Compared:
@@ -92,22 +136,11 @@ def compare(
     if remote.is_gone:
         return compared
     row = as_shown(row, rev)
-    redactor = redactor.strict
     # Filled-in values matter only for fields that the spec declares for the first time.
     if desired is not None and desired.spec != row.spec:
-        compared = replace(compared, filled_in=_filled_in(desired, remote, redactor))
-    plain = echo_of(remote)
-    now, digest_now = redactor.redact_and_digest(plain)
-    recorded = row.echo if row.echo is not None else row.spec
-    # Nearly every workload ends here: equal digests spare the comparison field by field.
-    if digest_now == digest(recorded):
-        return compared
-    before = renew(recorded, redactor, plain=plain)
-    then = reword(before, like=row.spec)
-    since = reword(now, like=then)
-    drift = _find_differences(project(then, row.spec), project(since, row.spec), Origin.REMOTE)
-    renewed = before if row.echo is not None and before != row.echo else None
-    return replace(compared, drift=drift, renewed=renewed, answer=now)
+        compared = replace(compared, filled_in=_filled_in(desired, remote, redactor.strict))
+    changes = compare_echo(row, read_content(remote, redactor), redactor)
+    return compared if changes.answer is None else replace(compared, **changes._asdict())
 
 
 def echo_of(remote: Remote) -> dict[str, Any]:
@@ -206,8 +239,6 @@ def _is_only_read_anew(before: Json, desired: Desired, redactor: Redactor) -> bo
 
 def _find_differences(before: Any, after: Any, origin: Origin) -> tuple[FieldChange, ...]:
     """The fields that differ in their meaning to Kubernetes."""
-    if is_equal(before, after):
-        return ()
     return tuple(find_changes(reword(before, like=after), after, origin=origin))
 
 

@@ -166,13 +166,30 @@ def _without_booleans(value: Any) -> Any:
 
 def is_same(a: Any, b: Any) -> bool:
     """Equality of JSON values: 1 equals 1.0, but true is not 1."""
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        return a.keys() == b.keys() and all(is_same(a[key], b[key]) for key in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(is_same, a, b))
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    return bool(a == b)
+    # Python compares whole documents at once, and takes true for 1.
+    return a is b or (bool(a == b) and _has_same_booleans(a, b))
+
+
+def _has_same_booleans(a: Any, b: Any) -> bool:
+    """Whether two values that are equal to Python have their booleans in the same places."""
+    # Plain loops: this passes over whole documents, and nearly all of them is text.
+    if isinstance(a, dict):
+        for key, item in a.items():
+            if isinstance(item, str):
+                continue
+            if not _has_same_booleans(item, b[key]):
+                return False
+        return True
+    if isinstance(a, list):
+        for item, other in zip(a, b, strict=True):
+            if isinstance(item, str):
+                continue
+            if not _has_same_booleans(item, other):
+                return False
+        return True
+    if isinstance(a, Mapping):
+        return _has_same_booleans(dict(a), b)
+    return isinstance(a, bool) is isinstance(b, bool)
 
 
 def project(value: Any, shape: Any) -> Any:

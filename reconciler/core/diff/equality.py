@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from reconciler.core.diff.diff import is_same
@@ -105,14 +105,14 @@ def is_equal(a: Any, b: Any) -> bool:
 
 def means_same(a: Any, b: Any, spot: Spot) -> bool:
     """Whether two values mean the same to Kubernetes where they stand."""
-    return is_same(_normal(a, spot), _normal(b, spot))
+    return is_same(a, b) or is_same(_normal(a, spot), _normal(b, spot))
 
 
 def _normal(value: Any, spot: Spot) -> Any:
     if isinstance(value, Mapping):
-        normal = {}
+        normal, spot_of = {}, spots_below(value, spot)
         for key, item in value.items():
-            below = step_into(value, key, spot)
+            below = spot_of(key)
             # First what is below, then whether that says nothing: `{limits: {}}` is empty as well.
             normal_item = _normal(item, below)
             if not _says_nothing(normal_item, below):
@@ -138,9 +138,15 @@ def _normal(value: Any, spot: Spot) -> Any:
 
 def step_into(value: Mapping[str, Any], key: str, spot: Spot) -> Spot:
     """Where the value under a key of a map stands."""
+    return spots_below(value, spot)(key)
+
+
+def spots_below(value: Mapping[str, Any], spot: Spot) -> Callable[[str], Spot]:
+    """Where the value under each key of a map stands; what all of them share is found once."""
     counts = spot.name in ("limits", "requests") and spot.within.lower().endswith("resources")
+    counts = counts or spot.name == "overhead"
     led = spot.led or _has_leader(value)
-    return Spot(key, spot.name, counts or spot.name == "overhead", led)
+    return lambda key: Spot(key, spot.name, counts, led)
 
 
 def _has_leader(value: Mapping[str, Any]) -> bool:
@@ -199,7 +205,7 @@ def _item_key(item: Any, names: tuple[str, ...], spot: Spot) -> str | None:
     """The values of an item's key fields in their normal form; the first field must be there."""
     if not isinstance(item, Mapping):
         return None
-    spots = [step_into(item, name, spot) for name in names]
+    spots = [*map(spots_below(item, spot), names)]
     values = [_normal(item.get(below.name), below) for below in spots]
     if not isinstance(values[0], str | int):
         return None
@@ -234,8 +240,9 @@ def _reword(value: Any, like: Any, spot: Spot) -> Any:
         return value
     if isinstance(value, Mapping) and isinstance(like, Mapping):
         reworded: dict[str, Any] = {}
+        spot_of = spots_below(value, spot)
         for key in [*value, *(key for key in like if key not in value)]:
-            below = step_into(value, key, spot)
+            below = spot_of(key)
             has_meaning = key in value and not is_nothing(value[key], below)
             if has_meaning and key in like:
                 reworded[key] = _reword(value[key], like[key], below)
@@ -253,9 +260,10 @@ def is_nothing(value: Any, spot: Spot) -> bool:
     """Whether the normal form leaves a value out."""
     # Without making the normal form of a large value, which would cost time at every level.
     if isinstance(value, Mapping):
-        return spot.name in EMPTY_MAPS and all(
-            is_nothing(item, step_into(value, key, spot)) for key, item in value.items()
-        )
+        if spot.name not in EMPTY_MAPS:
+            return False
+        spot_of = spots_below(value, spot)
+        return all(is_nothing(item, spot_of(key)) for key, item in value.items())
     return _says_nothing(value, spot)
 
 

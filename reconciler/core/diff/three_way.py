@@ -12,12 +12,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, is_ignored, with_value
-from reconciler.core.diff.equality import ROOT, SETS, Spot, keys_of, means_same, reword, step_into
+from reconciler.core.diff.diff import (
+    ABSENT,
+    FieldChange,
+    Origin,
+    is_ignored,
+    is_same,
+    with_value,
+)
+from reconciler.core.diff.equality import (
+    ROOT,
+    SETS,
+    Spot,
+    keys_of,
+    means_same,
+    reword,
+    spots_below,
+)
 from reconciler.core.json_pointer import escape_step
 from reconciler.core.model import Json
 from reconciler.core.named_items import items_by_name, names_of
-from reconciler.core.redact import Redactor, is_redacted
+from reconciler.core.redact import is_redacted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,38 +59,47 @@ class Merge:
     kept: tuple[KeptDrift, ...] = ()
 
 
-class _Value(NamedTuple):
+class Value(NamedTuple):
     """A value and its redacted copy, which has the same structure."""
 
     plain: Any
     redacted: Any
 
-    def at(self, key: Any) -> _Value:
+    def at(self, key: Any) -> Value:
         """The value below a key of a map, or at an index of a list."""
         if isinstance(self.plain, Mapping):
-            return _Value(self.plain.get(key, ABSENT), self.redacted.get(key, ABSENT))
-        return _Value(self.plain[key], self.redacted[key])
+            return Value(self.plain.get(key, ABSENT), self.redacted.get(key, ABSENT))
+        return Value(self.plain[key], self.redacted[key])
 
 
-_ABSENT = _Value(ABSENT, ABSENT)
+_ABSENT = Value(ABSENT, ABSENT)
 
 
 class _Sides(NamedTuple):
     """One field four times: as recorded, as desired, as the server said then, as it says now."""
 
     before: Any
-    desired: _Value
+    desired: Value
     echo: Any
-    live: _Value
+    live: Value
+
+    def are_same(self) -> bool:
+        """Whether nobody has changed anything, as in nearly all of a document that is updated."""
+        before, desired, echo, live = self
+        # Where the author has put true in the place of 1, it is sent as it is in either case.
+        return (
+            bool(before == desired.redacted)
+            and is_same(desired.plain, live.plain)
+            and is_same(echo, live.redacted)
+        )
 
 
 def merge_three_way(
-    desired: Json,
-    live: Json,
+    desired: Value,
+    live: Value,
     *,
     before: Json,
     echo: Json,
-    redactor: Redactor,
     ignored: Sequence[str] = (),
     undo_drift: bool = False,
 ) -> Merge:
@@ -86,15 +110,8 @@ def merge_three_way(
     declared or that matches `ignored` is the server's. A declared field that only somebody else
     has changed stays so, unless `undo_drift` or it holds a secret.
     """
-    strict = redactor.strict
     merger = _Merger(ignored=ignored, undo_drift=undo_drift)
-    sides = _Sides(
-        before=before,
-        desired=_Value(desired, redactor.redact(desired)),
-        echo=echo,
-        live=_Value(live, strict.redact(live)),
-    )
-    document = merger.merge(sides, ROOT, "", "")
+    document = merger.merge(_Sides(before, desired, echo, live), ROOT, "", "")
     return Merge(
         document=document if isinstance(document, Mapping) else {},
         overwritten=tuple(merger.overwritten),
@@ -116,6 +133,9 @@ class _Merger:
         before, desired, _, live = sides
         if desired.plain is ABSENT and before is ABSENT:
             return live.plain
+        if sides.are_same():
+            # What the plan holds already, and not the same once more.
+            return desired.plain
         if pointer and is_ignored(pointer, self.ignored):
             return live.plain
         declared = (value for value in (before, desired.plain) if value is not ABSENT)
@@ -133,16 +153,15 @@ class _Merger:
         before, echo = (
             side if isinstance(side, Mapping) else {} for side in (sides.before, sides.echo)
         )
-        desired = sides.desired if isinstance(sides.desired.plain, Mapping) else _Value({}, {})
+        desired = sides.desired if isinstance(sides.desired.plain, Mapping) else Value({}, {})
         live = sides.live
-        merged = {}
+        merged, spot_of = {}, spots_below(live.plain, spot)
         for key in {**desired.plain, **live.plain, **before}:
             below = _Sides(
                 before.get(key, ABSENT), desired.at(key), echo.get(key, ABSENT), live.at(key)
             )
             step = f"/{escape_step(key)}"
-            spot_below = step_into(live.plain, key, spot)
-            value = self.merge(below, spot_below, pointer + step, path + step)
+            value = self.merge(below, spot_of(key), pointer + step, path + step)
             if value is not ABSENT:
                 merged[key] = value
         # A map that the author has removed stays only for the fields of others in it.
@@ -242,15 +261,17 @@ def find_remaining(before: Any, desired: Any, live: Any) -> list[str]:
 def _find_remaining(
     before: Any, desired: Any, live: Any, spot: Spot, pointer: str
 ) -> Iterator[str]:
-    if live is ABSENT or before is ABSENT:
+    # Of what is still declared as it was, nothing was removed.
+    if live is ABSENT or before is ABSENT or before == desired:
         return
     if isinstance(before, Mapping) and isinstance(live, Mapping):
         if isinstance(desired, Mapping) or desired is ABSENT:
             declared = {} if desired is ABSENT else desired
+            spot_of = spots_below(live, spot)
             for key, item in before.items():
-                below, step = step_into(live, key, spot), f"{pointer}/{escape_step(key)}"
+                step = f"{pointer}/{escape_step(key)}"
                 yield from _find_remaining(
-                    item, declared.get(key, ABSENT), live.get(key, ABSENT), below, step
+                    item, declared.get(key, ABSENT), live.get(key, ABSENT), spot_of(key), step
                 )
     elif desired is ABSENT:
         if means_same(before, live, spot):

@@ -6,14 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reconciler.core.diff.comparison import compare, echo_of
+from reconciler.core.diff.comparison import LiveContent, compare_echo
 from reconciler.core.diff.diff import FieldChange, is_ignored, is_same
-from reconciler.core.diff.three_way import KeptDrift, find_remaining, merge_three_way, rebase_echo
+from reconciler.core.diff.three_way import (
+    KeptDrift,
+    Value,
+    find_remaining,
+    merge_three_way,
+    rebase_echo,
+)
 from reconciler.core.digest import canonical
-from reconciler.core.model import NO_CHANGE, Desired, Json, Recorded, Remote
+from reconciler.core.model import NO_CHANGE, Json, Recorded
 from reconciler.core.protocol.capabilities import UPDATE_FIELDS
 from reconciler.core.protocol.changes import as_shown, declared_by_us
-from reconciler.core.protocol.marker import read_rev
 from reconciler.core.redact import MARK, Redactor
 
 # Fields that the cluster writes into an object and nobody submits.
@@ -45,20 +50,24 @@ class UpdateContent:
 
 
 def compose_update(
-    row: Recorded, desired: Desired, live: Remote, redactor: Redactor, *, undo_drift: bool
+    row: Recorded,
+    desired: Value,
+    live: LiveContent,
+    redactor: Redactor,
+    *,
+    ignored: Sequence[str],
+    undo_drift: bool,
 ) -> UpdateContent:
     """Merge the desired content with the one that was read just now."""
-    rev = read_rev(live.raw_manifest)
-    live_row = as_shown(row, rev)
-    declared = declared_by_us(row, rev)
-    now = without_cluster_fields(echo_of(live))
+    live_row = as_shown(row, live.rev)
+    declared = declared_by_us(row, live.rev)
+    now = without_cluster_fields(live.plain)
     merged = merge_three_way(
-        desired.spec,
-        now,
+        desired,
+        Value(now, without_cluster_fields(live.redacted)),
         before=declared,
         echo=live_row.echo if live_row.echo is not None else live_row.spec,
-        redactor=redactor,
-        ignored=desired.lifecycle.ignore_changes,
+        ignored=ignored,
         undo_drift=undo_drift,
     )
     document = without_cluster_fields(merged.document)
@@ -95,23 +104,30 @@ def without_cluster_fields(document: Json) -> Json:
 
 def find_marks(body: Json, spec: Json) -> frozenset[str]:
     """Stand-ins of secrets that a body holds and a spec does not: nobody meant them as values."""
-    return frozenset(MARK.findall(canonical(body))) - frozenset(MARK.findall(canonical(spec)))
+    marks = frozenset(MARK.findall(canonical(body)))
+    # Hardly any body has one, and then the spec need not be searched.
+    return marks and marks - frozenset(MARK.findall(canonical(spec)))
 
 
 def find_drift(
-    row: Recorded, live: Remote, redactor: Redactor, ignored: Sequence[str]
+    row: Recorded, live: LiveContent, redactor: Redactor, ignored: Sequence[str]
 ) -> tuple[FieldChange, ...]:
     """What somebody else has changed of what the workload shows of ours."""
-    drift = compare(row, live, redactor).drift
+    drift = compare_echo(as_shown(row, live.rev), live, redactor).drift
     return tuple(change for change in drift if not is_ignored(change.pointer, ignored))
 
 
 def find_unlike(
-    row: Recorded, sent: Json, live: Remote, redactor: Redactor, ignored: Sequence[str]
+    row: Recorded,
+    sent: UpdateContent,
+    live: LiveContent,
+    redactor: Redactor,
+    ignored: Sequence[str],
 ) -> tuple[FieldChange, ...]:
-    """The fields that a record declares and that the server does not show as sent (redacted)."""
-    as_sent = replace(row, echo=sent, change=NO_CHANGE)
-    return find_drift(as_sent, live, redactor, ignored)
+    """The fields that a record declares and that the server does not show as they were sent."""
+    if live.digest == sent.digest:
+        return ()
+    return find_drift(replace(row, echo=sent.sent, change=NO_CHANGE), live, redactor, ignored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +142,15 @@ class Leftovers:
 
 
 def find_leftovers(
-    row: Recorded, desired: Json, live: Remote, redactor: Redactor, ignored: Sequence[str]
+    row: Recorded, desired: Json, live: LiveContent, redactor: Redactor, ignored: Sequence[str]
 ) -> Leftovers:
     """What an update should have removed and has not; `desired` is the redacted spec."""
-    declared = declared_by_us(row, read_rev(live.raw_manifest))
-    now = redactor.redact(without_cluster_fields(echo_of(live)))
+    declared = declared_by_us(row, live.rev)
+    if declared == desired:
+        return Leftovers()
+    # By the rules of the spec, not by those for a server's words: a value that a spec reveals is
+    # compared with what it is.
+    now = redactor.redact(without_cluster_fields(live.plain))
     remaining = [p for p in find_remaining(declared, desired, now) if not is_ignored(p, ignored)]
     metadata = tuple(f"/metadata/{key}" for key in UPDATE_FIELDS)
     return Leftovers(

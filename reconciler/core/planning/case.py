@@ -120,8 +120,12 @@ class DecisionInputs:
         # Nearly every workload ends here: what runs is worked out only where something differs.
         if not changes:
             return ()
-        declared = self.since.spec if self.since else self.row.spec
-        return mark_forcing(changes, self.running, declared, self.options.can_update)
+        return mark_forcing(changes, self.running, self.declared, self.options.can_update)
+
+    @property
+    def declared(self) -> Json:
+        """The redacted spec; what was recorded of it, once it is gone."""
+        return self.since.spec if self.since else self.row.spec
 
     @property
     def is_only_read_anew(self) -> bool:
@@ -166,8 +170,7 @@ class DecisionInputs:
     def running(self) -> Json:
         """What is on the server as far as anybody declares it, redacted."""
         live = self.live if isinstance(self.live, Compared) else None
-        declared = self.since.spec if self.since else self.row.spec
-        return what_runs(self.row, live, declared, self.redactor)
+        return what_runs(self.row, live, self.declared, self.redactor)
 
     @property
     def open_drift(self) -> tuple[FieldChange, ...]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from reconciler.core.diff.comparison import Compared
 from reconciler.core.diff.diff import ABSENT, FieldChange
-from reconciler.core.diff.three_way import merge_three_way
+from reconciler.core.diff.three_way import Value, merge_three_way
 from reconciler.core.diff.update import without_cluster_fields
 from reconciler.core.lifecycle import (
     OnChange,
@@ -102,12 +102,12 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
     echo = case.row.echo if case.row.echo is not None else case.row.spec
     undo_drift = case.options.on_drift is OnDrift.UPDATE
     # On redacted documents: the engine merges with what it reads, and decides in the same way.
+    now = echo if live is None or live.answer is None else live.answer
     merged = merge_three_way(
-        desired.spec,
-        echo if live is None or live.answer is None else live.answer,
+        Value(desired.spec, case.declared),
+        Value(now, case.redactor.strict.redact(now)),
         before=case.declared_by_us,
         echo=echo,
-        redactor=case.redactor,
         ignored=desired.lifecycle.ignore_changes,
         undo_drift=undo_drift,
     )
@@ -154,8 +154,7 @@ def undo_by_update(
 ) -> AnyAction:
     """Somebody asked to take back in place what others have changed."""
     detail = f"{name_fields(drift)} was changed on the server"
-    declared = case.since.spec if case.since else case.row.spec
-    obstacles = [(c.pointer, find_obstacle(c.pointer, case.running, declared)) for c in drift]
+    obstacles = [(c.pointer, find_obstacle(c.pointer, case.running, case.declared)) for c in drift]
     obstacle = next((f"{pointer} {reason}" for pointer, reason in obstacles if reason), "")
     if case.options.can_update is CanUpdate.NO:
         obstacle = f"{_name_server(case)} can only delete and create"
