@@ -104,15 +104,23 @@ class Redactor:
 
     def redact_and_digest(self, value: Any) -> tuple[Any, str]:
         """What `redact` returns, and its digest: one canonical form serves both."""
-        value, text = self._redact_and_write(value)
+        value, text = self.redact_and_write(value)
         return value, digest_text(text)
+
+    def redact_and_write(self, value: Any) -> tuple[Any, str]:
+        """What `redact` returns, and its canonical form."""
+        text = canonical(value)
+        if not self._may_hold(text):
+            return value, text
+        redacted = self._redact(value)
+        return redacted, canonical(redacted)
 
     def record(self, value: Json) -> tuple[Json, str]:
         """What `redact` returns, as the text that a state holds where it is one, and its digest.
 
         So one text is searched, named and stored.
         """
-        value, text = self._redact_and_write(value)
+        value, text = self.redact_and_write(value)
         return _as_stored(value, text), digest_text(text)
 
     def record_echo(self, value: Json, sent: Json) -> Json:
@@ -131,14 +139,6 @@ class Redactor:
         """What stands for a secret: the same for the same text under the same key."""
         data = text.encode("utf-8", "surrogatepass")
         return f"(sensitive {hmac.new(self._key, data, hashlib.sha256).hexdigest()[:16]})"
-
-    def _redact_and_write(self, value: Any) -> tuple[Any, str]:
-        """What `redact` returns, and its canonical form."""
-        text = canonical(value)
-        if not self._may_hold(text):
-            return value, text
-        redacted = self._redact(value)
-        return redacted, canonical(redacted)
 
     def _redact(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -77,8 +77,8 @@ def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
         data = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, RecursionError):
         raise BodyError("JSON that cannot be read") from None
-    # Tested on the bytes, since few bodies have such an escape.
-    if _SURROGATE_ESCAPE.search(body):
+    # Tested on the bytes, since few bodies have such an escape, and most have none at all.
+    if b"\\u" in body and _SURROGATE_ESCAPE.search(body):
         # JSON can spell half of a character; UTF-8, and so the state, cannot hold it.
         encoded = json.dumps(data, ensure_ascii=False).encode("utf-16", "surrogatepass")
         data = json.loads(encoded.decode("utf-16", "replace"))

@@ -49,10 +49,11 @@ async def read_removed(
 
 
 def _has_lost_job(row: Recorded, answer: Live | None) -> bool:
-    has_heir = isinstance(answer, Missing) and answer.replacement is not None
+    # First what is seldom true: a manifest is decoded when it is looked into.
+    if not is_lost(answer) or (isinstance(answer, Missing) and answer.replacement is not None):
+        return False
     manifest: Any = row.spec.get("manifest")
-    completes = isinstance(manifest, Mapping) and runs_to_completion(manifest)
-    return is_lost(answer) and completes and not has_heir
+    return isinstance(manifest, Mapping) and runs_to_completion(manifest)
 
 
 async def read_phases(

@@ -29,7 +29,7 @@ from reconciler.core.diff.equality import (
     reword,
     step_into,
 )
-from reconciler.core.digest import digest
+from reconciler.core.digest import canonical, digest_text
 from reconciler.core.model import Desired, Json, Recorded, Remote
 from reconciler.core.named_items import names_of
 from reconciler.core.planning.renewal import renew, renew_row
@@ -47,15 +47,17 @@ class Compared(Remote):
     `drift` holds the declared fields that differ from the server's echo of our own create, and
     `renewed` that echo under today's redaction rules, where they changed it. `answer` is the whole
     live content, redacted, where it differs from the echo; `filled_in` the values of the platform
-    for fields that the submitted manifest leaves open and the spec now declares. `unmarked` says
-    that the marker of the record is lost. `marker` and `rev` are the live ones, `stack` is that of
-    the marker; empty for none.
+    for fields that the submitted manifest leaves open and the spec now declares. `has_same_spec`
+    says that the spec which this was compared for is the one of the record. `unmarked` says that
+    the marker of the record is lost. `marker` and `rev` are the live ones, `stack` is that of the
+    marker; empty for none.
     """
 
     drift: tuple[FieldChange, ...]
     renewed: Json | None = None
     answer: Json | None = None
     filled_in: Json | None = None
+    has_same_spec: bool = False
     unmarked: bool = False
     marker: str = ""
     rev: str = ""
@@ -66,22 +68,26 @@ class Compared(Remote):
 class LiveContent:
     """What a workload was submitted with as the server shows it, without our annotations.
 
-    `redacted` is that under the strict rules, and `digest` names it; `rev` is the update shown.
+    `redacted` is that under the strict rules, and `text` its canonical form; `rev` is the update
+    shown.
     """
 
     plain: Json
     redacted: Json
-    digest: str
+    text: str
     rev: str
+
+    @property
+    def digest(self) -> str:
+        """What names the redacted content."""
+        return digest_text(self.text)
 
 
 def read_content(remote: Remote, redactor: Redactor) -> LiveContent:
     """The content of a workload, searched for secrets."""
     plain = echo_of(remote)
-    redacted, named = redactor.strict.redact_and_digest(plain)
-    return LiveContent(
-        plain=plain, redacted=redacted, digest=named, rev=read_rev(remote.raw_manifest)
-    )
+    redacted, text = redactor.strict.redact_and_write(plain)
+    return LiveContent(plain=plain, redacted=redacted, text=text, rev=read_rev(remote.raw_manifest))
 
 
 class EchoChanges(NamedTuple):
@@ -95,8 +101,8 @@ class EchoChanges(NamedTuple):
 def compare_echo(row: Recorded, live: LiveContent, redactor: Redactor) -> EchoChanges:
     """Compare a content with the echo of a record, as of the update that it shows."""
     recorded = row.echo if row.echo is not None else row.spec
-    # Nearly every workload ends here: equal digests spare the comparison field by field.
-    if live.digest == digest(recorded):
+    # Nearly every workload ends here: equal texts spare the comparison field by field.
+    if live.text == canonical(recorded):
         return EchoChanges()
     before = renew(recorded, redactor.strict, plain=live.plain)
     then = reword(before, like=row.spec)
@@ -115,6 +121,8 @@ def compare(
     """
     marker, rev = read_marker(remote.raw_manifest), read_rev(remote.raw_manifest)
     proof = str(marker) if marker else ""
+    shown = as_shown(row, rev)
+    has_same_spec = desired is not None and body_digest(desired, redactor) == shown.digest
     # Of thousands that are as they were recorded, nothing is kept twice.
     compared = Compared(
         id=remote.id,
@@ -128,6 +136,7 @@ def compare(
         tenant_id=remote.tenant_id,
         deleted_at=remote.deleted_at,
         drift=(),
+        has_same_spec=has_same_spec,
         unmarked=bool(row.marker) and marker is None,
         marker=row.marker if proof == row.marker else proof,
         rev=rev,
@@ -135,11 +144,10 @@ def compare(
     )
     if remote.is_gone:
         return compared
-    row = as_shown(row, rev)
     # Filled-in values matter only for fields that the spec declares for the first time.
-    if desired is not None and desired.spec != row.spec:
+    if desired is not None and not has_same_spec:
         compared = replace(compared, filled_in=_filled_in(desired, remote, redactor.strict))
-    changes = compare_echo(row, read_content(remote, redactor), redactor)
+    changes = compare_echo(shown, read_content(remote, redactor), redactor)
     return compared if changes.answer is None else replace(compared, **changes._asdict())
 
 

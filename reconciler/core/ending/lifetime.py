@@ -100,9 +100,9 @@ def is_finished(row: Recorded, listed: LiveWorkload | None) -> bool:
 
     `listed` is the entry of this id in the list of what was deleted of late.
     """
-    manifest: Any = row.spec.get("manifest")
     if listed is None or listed.deleted_at is None or listed.phase is None:
         return False
+    manifest: Any = row.spec.get("manifest")
     return listed.phase.is_over and isinstance(manifest, Mapping) and runs_to_completion(manifest)
 
 

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from reconciler.core.ending.lifetime import has_ended
 from reconciler.core.gpus import GpuRequest, count_gpus
-from reconciler.core.model import Desired, Recorded
+from reconciler.core.model import Desired, Json
 from reconciler.core.planning.actions import (
     Adopt,
     AnyAction,
@@ -29,9 +29,9 @@ from reconciler.core.protocol.live import LiveWorkload
 from reconciler.kinds.updates import Surge, count_surge, covers, spec_of
 
 
-def with_gpus(action: AnyAction, row: Recorded | None, desired: Desired | None) -> AnyAction:
-    """An action with its effect: `row` is what runs now, if anything, `desired` what is wanted."""
-    before = count_gpus(row.spec.get("manifest", {})) if row else GpuRequest()
+def with_gpus(action: AnyAction, running: Json | None, desired: Desired | None) -> AnyAction:
+    """An action with its effect: `running` runs now, if anything does, and `desired` is wanted."""
+    before = count_gpus(running.get("manifest", {})) if running is not None else GpuRequest()
     after = _gpus_after(action, before, desired)
     since = None
     # Of a workload that was found, nobody knows when its GPUs were asked for.
@@ -40,8 +40,8 @@ def with_gpus(action: AnyAction, row: Recorded | None, desired: Desired | None) 
     effect = GpuEffect(
         before=before.gpus, after=after.gpus, known=before.known and after.known, since=since
     )
-    if isinstance(action, Update) and row is not None:
-        effect = replace(effect, peak=_peak(action, row, effect))
+    if isinstance(action, Update) and running is not None:
+        effect = replace(effect, peak=_peak(action, running, effect))
     return replace(action, gpus=effect)
 
 
@@ -80,9 +80,9 @@ def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) 
             assert_never(action)
 
 
-def _peak(action: Update, row: Recorded, effect: GpuEffect) -> float | None:
+def _peak(action: Update, running: Json, effect: GpuEffect) -> float | None:
     """What an update takes while old and new pods run side by side, if that is more than either."""
-    before, after = row.spec.get("manifest", {}), (action.document or {}).get("manifest", {})
+    before, after = running.get("manifest", {}), (action.document or {}).get("manifest", {})
     if not _exchanges_pods(action):
         return None
     rules = update_rules(after)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from reconciler.core.diff.comparison import Compared, compare, compare_spec
+from reconciler.core.diff.comparison import Compared, SpecChanges, compare, compare_spec
 from reconciler.core.diff.diff import is_ignored
 from reconciler.core.model import Desired, Live, Recorded, Remote
 from reconciler.core.planning.case import DecisionInputs, PlanOptions
@@ -76,7 +76,10 @@ def gather_inputs(row: Recorded, desired: Desired | None, world: World) -> Decis
     # A run that was killed after its PUT has not recorded what is live by now: both comparisons
     # start from the update that the workload shows.
     as_of = as_shown(row, rev)
-    since = compare_spec(as_of, desired, redactor) if desired else None
+    if compared and compared.has_same_spec:
+        since: SpecChanges | None = SpecChanges(row=as_of, spec=as_of.spec, is_same=True)
+    else:
+        since = compare_spec(as_of, desired, redactor) if desired else None
     examined = since.row if since else as_of
     if compared and compared.renewed is not None:
         examined = replace(examined, echo=compared.renewed)

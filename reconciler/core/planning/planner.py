@@ -17,6 +17,7 @@ from reconciler.core.model import (
     ENDS,
     Address,
     Desired,
+    Json,
     Live,
     Missing,
     Own,
@@ -149,7 +150,7 @@ def _decide(
         if row.own is Own.DELETING:
             lost = is_found_lost(row, world)
             action = finish_delete(row, desired, world)
-            return with_gpus(action, None if lost else row, desired), None
+            return with_gpus(action, None if lost else row.spec, desired), None
     # Then what is in doubt: a second create beside it could make what nobody would find again.
     for row in rows:
         if row.own in (Own.CREATING, Own.UNCONFIRMED):
@@ -188,13 +189,13 @@ def _leave_to_run(row: Recorded, desired: Desired | None, world: World) -> AnyAc
     Its GPUs count as what that run is about to leave.
     """
     under_way = row.change.open
-    left: Recorded | None = row
+    left: Json | None = row.spec
     if row.own is Own.CREATING:
         step = "its create"
     elif row.purpose is Purpose.REPLACE:
         step = "its replacement"
     elif row.own is Own.ACCEPTED and under_way is not None:
-        step, left = "its update", replace(row, spec=under_way.spec)
+        step, left = "its update", under_way.spec
     else:
         step, left = "its deletion", None
     case = bare_case(row, desired, world)
@@ -203,18 +204,18 @@ def _leave_to_run(row: Recorded, desired: Desired | None, world: World) -> AnyAc
     return with_gpus(held, left, desired)
 
 
-def _find_running(case: DecisionInputs) -> Recorded | None:
+def _find_running(case: DecisionInputs) -> Json | None:
     """What runs under the name, for the count of its GPUs: a successor is not what was lost."""
     if not is_lost(case.live):
         is_changed = isinstance(case.live, Compared) and case.live.answer is not None
         if is_changed:
             # Somebody may have scaled it since, and what is given back is what runs.
-            return replace(case.row, spec=case.running)
-        # The one of both that need not be read first.
-        since = case.since
-        return replace(case.row, spec=since.spec) if since and since.is_same else case.row
+            return case.running
+        # Of two that are the same, the one that need not be decoded first.
+        is_same = case.since is not None and case.since.is_same
+        return case.desired.spec if case.desired and is_same else case.row.spec
     if isinstance(case.live, Missing) and case.live.manifest is not None:
-        return replace(case.row, spec={"manifest": case.live.manifest})
+        return {"manifest": case.live.manifest}
     return None
 
 
