@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from reconciler.core.lifecycle import Lifecycle
+from reconciler.core.stored_json import StoredJson
 from reconciler.errors import Where
 
 Json = Mapping[str, Any]
@@ -64,7 +65,10 @@ class Desired:
     @property
     def spec(self) -> Json:
         """The declared content in one document, however the manifest was written."""
-        return {"metadata": self.metadata, "manifest": self.manifest}
+        metadata, manifest = self.metadata, self.manifest
+        if isinstance(metadata, StoredJson) and isinstance(manifest, StoredJson):
+            return StoredJson.joined({"manifest": manifest, "metadata": metadata})
+        return {"metadata": metadata, "manifest": manifest}
 
 
 class Own(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 from reconciler.core.model import Address, Desired
 from reconciler.core.projects.names import is_placeholder
 from reconciler.core.projects.resolution import Resolution
-from reconciler.errors import Where
+from reconciler.errors import InvalidInputError, Where
 from reconciler.specs.checked import AddressKey, CheckedSpecs
-from reconciler.specs.compose.composed_spec import ComposedSpec
+from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec
+from reconciler.specs.opening import SpecOpener
+from reconciler.specs.rules.checks import effective
 from reconciler.specs.source.deadline import Deadline
 from reconciler.specs.source.nodes import place_of_value, resolve_steps
+from reconciler.specs.verdicts import SpecFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +25,15 @@ class Loaded(CheckedSpecs):
     """The specs that a repository declares, and the diagnostics about it.
 
     `desired` holds the specs without errors, by address; while `diagnostics` has errors they are
-    not the whole. `composed` are all of them.
+    not the whole. `declared` is what is known of all of them, and the `opener` reads one again that
+    has to say where its parts are written.
     """
 
     desired: tuple[Desired, ...] = ()
-    composed: Mapping[Address, ComposedSpec] = field(
+    declared: Mapping[AddressKey, SpecFacts] = field(
         default_factory=dict, repr=False, compare=False
     )
+    opener: SpecOpener | None = field(default=None, repr=False, compare=False)
     check_again: Callable[[Deadline, Resolution], Loaded] | None = field(
         default=None, repr=False, compare=False
     )
@@ -58,15 +64,11 @@ class Loaded(CheckedSpecs):
     @property
     def own_files(self) -> Mapping[AddressKey, str]:
         """The file of each spec, also of one with errors."""
-        return {
-            (address.project, address.name): spec.document.source.file
-            for address, spec in self.composed.items()
-        }
+        return {key: facts.file for key, facts in self.declared.items()}
 
     def files_of(self, key: AddressKey) -> Collection[str]:
         """All files that parts of a spec come from."""
-        project, name = key
-        return self.composed[Address(project=project, name=name)].files
+        return self.opener.files_of(self.declared[key]) if self.opener else ()
 
     def _only(self, chosen: Collection[AddressKey]) -> Loaded:
         desired = (
@@ -79,24 +81,52 @@ class Loaded(CheckedSpecs):
         narrowed = CheckedSpecs.narrow(self, is_chosen)
         return replace(narrowed, _narrowings=(*self._narrowings, is_chosen))
 
-    def locate(self, address: Address, pointer: str) -> Where:
-        """Find where a part of an effective spec was written, or the nearest part above it.
+    def is_named(self, address: Address) -> bool:
+        """Whether the spec with this address gives its project by a name."""
+        facts = self.declared.get((address.project, address.name))
+        return facts is not None and bool(facts.named)
 
-        Raises KeyError for an address that no spec declares.
+    def locate(self, address: Address, pointer: str) -> Where:
+        """Find where a part of an effective spec is written, or the nearest part above it.
+
+        Raises KeyError for an address that no spec declares, and where its files are others by now.
         """
-        spec = self.composed[address]
-        return place_of_value(spec.tree(), resolve_steps(spec.value, pointer)).where
+        composed = self._open(address)
+        if composed is None:
+            raise KeyError(address)
+        return place_of_value(composed.tree(), resolve_steps(composed.value, pointer)).where
 
     def written_at(self, address: Address, pointer: str) -> Where | None:
-        """Where a part of an effective spec was written; None where no file writes it."""
-        spec = self.composed.get(address)
-        if spec is None:
+        """Where a part of an effective spec is written; None where no file writes it."""
+        composed = self._open(address)
+        if composed is None:
             return None
-        value: Any = spec.value
+        value: Any = composed.value
         steps = resolve_steps(value, pointer)
         for step in steps:
             is_there = step in value if isinstance(value, dict) else isinstance(step, int)
             if not is_there:
                 return None
             value = value[step]
-        return place_of_value(spec.tree(), steps).where
+        return place_of_value(composed.tree(), steps).where
+
+    def as_written(self, spec: Desired) -> Desired:
+        """The same spec with its keys in the order in which its author wrote them."""
+        composed = self._open(spec.address)
+        if composed is None:
+            return spec
+        value = effective(composed.value, spec.address)
+        return replace(spec, metadata=value["metadata"], manifest=value[INLINE])
+
+    def _open(self, address: Address) -> ComposedSpec | None:
+        """A spec with its places, as long as its files still say what they said."""
+        facts = self.declared.get((address.project, address.name))
+        if facts is None or self.opener is None:
+            return None
+        try:
+            composed = self.opener.reopen(facts)
+        except InvalidInputError:
+            return None
+        at = bisect_left(self.desired, address, key=lambda spec: spec.address)
+        known = [spec.manifest for spec in self.desired[at : at + 1] if spec.address == address]
+        return composed if known in ([], [composed.value.get(INLINE)]) else None

@@ -84,10 +84,15 @@ def write_entry(verdict: FileVerdict, identity: FileIdentity, references: Sequen
     return [identity.key, *content, _authentication_code(content, identity.seal)]
 
 
-def read_entry(
-    name: str, entry: Entry, identity: FileIdentity, sources: SourceCache
-) -> FileVerdict | None:
-    """The verdict on a file; None where the file, or one that it refers to, is another by now."""
+class KnownFile(NamedTuple):
+    """What an entry says of a file, as long as those that it refers to are as they were."""
+
+    verdict: FileVerdict
+    references: Sequence[Any]
+
+
+def open_entry(name: str, entry: Entry | None, identity: FileIdentity) -> KnownFile | None:
+    """What is remembered of a file with this identity; None where that is nothing."""
     # Others may have written there, or the disk may have lost a part.
     if not isinstance(entry, list) or len(entry) != _ENTRY_LENGTH or entry[0] != identity.key:
         return None
@@ -95,14 +100,19 @@ def read_entry(
     expected = _authentication_code([plain, sealed, references], identity.seal)
     if not isinstance(code, str) or not compare_digest(code.encode(), expected.encode()):
         return None
+    quoting = json.loads(_sealed(b85decode(sealed), identity.seal, references)) if sealed else []
+    return KnownFile(read_verdict(name, plain, quoting), references)
+
+
+def are_current(references: Sequence[Any], sources: SourceCache) -> bool:
+    """Whether the files that one refers to are as they were."""
     for folder, path, *file, digest in references:
         located = sources.locate(folder, path)
         if isinstance(located, ReadFailure) or list(located) != file:
-            return None
+            return False
         if digest_of(read_bytes(located.real)).hex() != digest:
-            return None
-    quoting = json.loads(_sealed(b85decode(sealed), identity.seal, references)) if sealed else []
-    return read_verdict(name, plain, quoting)
+            return False
+    return True
 
 
 def _authentication_code(content: Sequence[Any], seal: bytes) -> str:

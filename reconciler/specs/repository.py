@@ -45,16 +45,14 @@ class Repository(NamedTuple):
     diagnostics: list[Diagnostic]
 
     @classmethod
-    def of(
-        cls, paths: Sequence[Path], root: Path, config: Config, *, most: int | None = None
-    ) -> Repository:
-        """Find the files of a repository, and read what holds for all; `most` as `SourceCache`."""
+    def of(cls, paths: Sequence[Path], root: Path, config: Config) -> Repository:
+        """Find the files of a repository, and read what holds for all of them."""
         diagnostics = list(config.diagnostics)
         policies = load_policies(config, root, diagnostics)
         schemas = load_schemas(config, root, diagnostics)
         objects = load_object_schemas(config, root, diagnostics)
         discovered = discover_files(paths, root, config)
-        sources = SourceCache(root, most)
+        sources = SourceCache(root)
         defaults = Defaults(discovered.tree.defaults, sources, schemas, discovered.included)
         patches = Patches(discovered.tree.patches, sources)
         diagnostics += defaults.diagnostics

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.specs.validating import WORTH_REMEMBERING
+from reconciler.specs.judged_tree import WORTH_REMEMBERING
 from tests.cli.conftest import Cli
 from tests.cli.repositories import spec, write_specs
 

@@ -12,6 +12,7 @@ import tempfile
 from base64 import b85decode
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,11 +21,12 @@ from hypothesis import strategies as st
 import reconciler
 from reconciler.app.planning import validation_cache as checking
 from reconciler.cli.main import run
-from reconciler.specs import repository, validating
+from reconciler.specs import judged_tree, repository
 from reconciler.specs.config import config_file, load_config
 from reconciler.specs.discovery.files import SourceFile
-from reconciler.specs.judging import CandidateSpec, SpecComposer
+from reconciler.specs.judging import CandidateSpec, SpecComposer, SpecJudge
 from reconciler.specs.loading import load_specs
+from reconciler.specs.memory import Entry
 from reconciler.specs.source.documents import Reading
 from reconciler.specs.validating import validate_specs
 from tests.cli.conftest import Cli
@@ -90,7 +92,7 @@ CHANGES = st.lists(
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(validating, "WORTH_REMEMBERING", 1)
+    monkeypatch.setattr(judged_tree, "WORTH_REMEMBERING", 1)
 
 
 def validate_in_all_formats(folder: Path, *arguments: object) -> tuple[object, ...]:
@@ -168,7 +170,7 @@ def test_without_keeping_any_spec_the_same_is_found(
         loaded = load_specs([root], root=root, config=config)
         for least in (1, 1000):
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(validating, "WORTH_A_PROCESS", least)
+                patch.setattr(judged_tree, "WORTH_A_PROCESS", least)
                 checked = validate_specs([root], root=root, config=config)
             assert (checked.diagnostics, checked.sources, checked.names, checked.rules) == (
                 loaded.diagnostics,
@@ -180,6 +182,56 @@ def test_without_keeping_any_spec_the_same_is_found(
             assert checked.own_files == loaded.own_files
             for key in loaded.own_files:
                 assert checked.files_of(key) == loaded.files_of(key)
+    finally:
+        shutil.rmtree(folder)
+
+
+class Memory:
+    """Verdicts between two runs."""
+
+    environment = b"one"
+
+    def __init__(self) -> None:
+        self.entries: dict[str, Entry] = {}
+
+    def recall(self) -> dict[str, Entry]:
+        """All of them."""
+        return self.entries
+
+    def keep(self, entries: dict[str, Entry]) -> None:
+        """As a file would."""
+        self.entries = json.loads(json.dumps(entries))
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    deadline=None,
+    max_examples=settings().max_examples // 3,
+)
+@given(changes=CHANGES)
+def test_a_memory_never_changes_what_is_planned_with(
+    changes: list[tuple[str, str | None]],
+) -> None:
+    """Whole values are compared, after each change: what `validate` knows of the tree before it."""
+    folder, memory = tempfile.mkdtemp(), Memory()
+    root = write_valid(Path(folder))
+    change(root, "reconciler.yaml", "projects: {x: '1'}\n")
+    try:
+        for name, what in [("a.yaml", "original"), *changes]:
+            config = load_config(config_file(root), root=root)
+            validate_specs([root], root=root, config=config, memory=memory)
+            change(root, name, what)
+            # The environment of a memory is another one where the configuration is.
+            if config == load_config(config_file(root), root=root):
+                cold, known = (
+                    load_specs([root], root=root, config=config, memory=each)
+                    for each in (None, memory)
+                )
+                assert known == cold
+                assert known.own_files == cold.own_files
+                assert [known.files_of(key) for key in known.declared] == [
+                    cold.files_of(key) for key in cold.declared
+                ]
     finally:
         shutil.rmtree(folder)
 
@@ -225,6 +277,44 @@ def test_only_what_has_changed_is_read(
     assert [run_and_count(), run_and_count()] == [below, []]
     change(root, "_defaults.yaml", "metadata: {priority: high}\n")
     assert [run_and_count(), run_and_count()] == [everything, []]
+
+
+def test_only_what_has_changed_is_judged_for_a_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file with a verdict is read and composed alone; with policies each one is judged."""
+    judged: list[str] = []
+    judge = SpecJudge.judge
+
+    def counted(self: SpecJudge, candidate: CandidateSpec) -> Any:
+        judged.append(candidate.file.name)
+        return judge(self, candidate)
+
+    monkeypatch.setattr(SpecJudge, "judge", counted)
+    root, memory = write_valid(tmp_path / "w"), Memory()
+
+    def load_and_count() -> list[str]:
+        judged.clear()
+        config = load_config(config_file(root), root=root)
+        load_specs([root], root=root, config=config, memory=memory)
+        return sorted(judged)
+
+    def validate_once() -> None:
+        config = load_config(config_file(root), root=root)
+        validate_specs([root], root=root, config=config, memory=memory)
+
+    everything = ["a.yaml", "team/b.yaml", "team/c.yaml", "team/m/job.yaml"]
+    validate_once()
+    assert load_and_count() == everything
+    change(root, "reconciler.yaml", "stack: x\n")
+    memory.entries.clear()
+    validate_once()
+    assert load_and_count() == []
+    change(root, "team/m/job.yaml", JOB.replace("a:1", "a:2"))
+    assert load_and_count() == ["team/c.yaml", "team/m/job.yaml"]
+    validate_once()
+    change(root, "team/_defaults.yaml", "lifecycle: {wave: 1}\n")
+    assert load_and_count() == [name for name in everything if name.startswith("team/")]
 
 
 def test_another_version_does_not_believe_it(

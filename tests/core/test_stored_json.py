@@ -63,3 +63,10 @@ def test_an_encoder_is_given_documents_only() -> None:
     """Anything else that JSON does not know stays an error."""
     with pytest.raises(TypeError, match="type set is no JSON"):
         json.dumps({1}, default=plain)
+
+
+@given(documents, documents)
+def test_documents_are_joined_as_texts(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """The whole is stored as if it had been written at once."""
+    joined = StoredJson.joined({"b": stored(one), "a": stored(other, 3)})
+    assert joined.text == StoredJson.of({"a": other, "b": one}).text

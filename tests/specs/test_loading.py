@@ -598,6 +598,21 @@ def test_parts_of_a_spec_can_be_located_later(tmp_path: Path) -> None:
     assert loaded.locate(LLM, "/metadata/priority").file == "_defaults.yaml"
 
 
+def test_a_part_of_a_changed_file_has_no_place(tmp_path: Path) -> None:
+    """Nobody is shown a line that says something else by now; what was loaded stays."""
+    file = tmp_path / "a.yaml"
+    for text in ("", "{", spec("llm", manifest="{apiVersion: v1, kind: Pod}")):
+        loaded = load(tmp_path, {"a.yaml": spec("llm")})
+        file.write_text(text)
+        with pytest.raises(KeyError):
+            loaded.locate(LLM, "/manifest/kind")
+        assert loaded.written_at(LLM, "/manifest/kind") is None
+        assert loaded.desired == (desired(),)
+    loaded = load(tmp_path, {"a.yaml": spec("llm")})
+    file.write_text("# one more line\n" + spec("llm"))
+    assert loaded.locate(LLM, "/metadata/name").line == 2
+
+
 def test_the_order_of_files_and_paths_is_nothing(tmp_path: Path) -> None:
     """The same specs in other files, folders and orders declare the same workloads."""
     one = load(tmp_path / "one", {"a.yaml": spec("a") + "---\n" + spec("b"), "c.yaml": spec("c")})

@@ -78,7 +78,8 @@ def test_every_way_to_write_a_manifest_reads_them_alike(
     """The value, the tree of the findings and the desired spec have one number, silently."""
     loaded = load(tmp_path, WAYS[way](MANIFEST.format(written)))
     (desired,) = loaded.desired
-    (composed,) = loaded.composed.values()
+    assert loaded.opener is not None
+    (composed,) = map(loaded.opener.reopen, loaded.declared.values())
     manifest = {"apiVersion": "example.com/v1", "kind": "Thing", "mode": value}
     assert desired.manifest == manifest
     assert plain(composed.tree()) == composed.value

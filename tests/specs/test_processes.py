@@ -38,7 +38,7 @@ except ChildProcessError:
 FIND = """
 import json, os, sys
 from pathlib import Path
-from reconciler.specs import processes, validating
+from reconciler.specs import judged_tree, processes, validating
 from reconciler.specs.config import Config
 from reconciler.specs.loading import load_specs
 
@@ -48,12 +48,13 @@ fork = os.fork
 def counted():
     copies.append(fork())
     return copies[-1]
-os.fork, validating.WORTH_A_PROCESS = counted, 10
-os.sched_getaffinity = lambda _: {0, 1}
 whole = load_specs([root], root=root, config=Config())
+os.fork, judged_tree.WORTH_A_PROCESS = counted, 10
+os.sched_getaffinity = lambda _: {0, 1}
 checked = validating.validate_specs([root], root=root, config=Config())
 print(len(copies), checked.diagnostics == whole.diagnostics, len(checked.diagnostics))
 print(sorted(checked.workloads) == sorted(whole.workloads), len(checked.workloads))
+print(load_specs([root], root=root, config=Config()) == whole, len(copies))
 """
 
 
@@ -99,4 +100,4 @@ def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
             f'metadata: {{name: {name}, projectId: "1", priority: {priority}}}\n'
             "manifest: {apiVersion: v1, kind: Pod, spec: {containers: [{name: m, image: a}]}}\n"
         )
-    assert run(FIND, tmp_path) == "1 True 7\nTrue 39\n"
+    assert run(FIND, tmp_path) == "1 True 7\nTrue 39\nTrue 2\n"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.model import Desired
 from reconciler.core.protocol.live import ServerProject
 from reconciler.specs.loaded import Loaded
-from reconciler.specs.rules.checks import named_project
 from reconciler.specs.rules.codes import make_diagnostic
 
 _LEAVING = frozenset({"Deleting", "Deleted"})
@@ -36,9 +36,7 @@ def check_projects(
 def _check_project(spec: Desired, project: ServerProject, loaded: Loaded) -> Iterator[Diagnostic]:
     label = f"project {project.id} ({project.name})"
     because = f": {project.phase_message}" if project.phase_message else ""
-    composed = loaded.composed.get(spec.address)
-    is_named = composed is not None and named_project(composed.value) is not None
-    pointer = f"/metadata/{'project' if is_named else 'projectId'}"
+    pointer = f"/metadata/{'project' if loaded.is_named(spec.address) else 'projectId'}"
     if project.phase in _LEAVING:
         yield _diagnostic(
             spec,
@@ -74,9 +72,10 @@ def _check_project(spec: Desired, project: ServerProject, loaded: Loaded) -> Ite
 def _diagnostic(
     spec: Desired, loaded: Loaded, *, code: str, message: str, pointer: str, hint: str
 ) -> Diagnostic:
+    where = spec.source
     # A spec that was not read from a file has no place of its own for its parts.
-    is_read = spec.address in loaded.composed
-    where = loaded.locate(spec.address, pointer) if is_read else spec.source
+    with suppress(KeyError):
+        where = loaded.locate(spec.address, pointer)
     return make_diagnostic(
         code, message, where, hint=hint, pointer=pointer, address=str(spec.address)
     )

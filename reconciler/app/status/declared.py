@@ -12,7 +12,6 @@ from reconciler.core.diagnostics import Severity
 from reconciler.core.model import Desired
 from reconciler.core.projects.names import ProjectName
 from reconciler.core.projects.resolution import Resolution
-from reconciler.core.stored_json import StoredJson
 from reconciler.specs.config import config_file
 
 
@@ -59,10 +58,7 @@ def read_declared(folder: Path, flags: Flags, environ: Mapping[str, str]) -> Dec
     problem = f"the specs have errors ({errors}): reconciler validate" if errors else ""
     return DeclaredSpecs(
         stack=workspace.settings.stack,
-        # Only those are looked into that were never created, which are few of thousands.
-        desired=tuple(
-            replace(spec, manifest=StoredJson.of(spec.manifest)) for spec in workspace.desired
-        ),
+        desired=workspace.desired,
         projects=frozenset(
             {*config.projects.values(), *(spec.address.project for spec in workspace.desired)}
         ),

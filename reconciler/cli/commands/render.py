@@ -33,7 +33,7 @@ def render(paths: tuple[Path, ...], *, flags: Flags, output: OutputOptions) -> i
     workspace.need_valid()
     console.diagnostics(workspace.diagnostics, workspace.prefix)
     desired, _ = Selection(places=workspace.places).narrow(workspace.desired, ())
-    documents = render_documents(desired)
+    documents = render_documents(map(workspace.loaded.as_written, desired))
     console.emit("json", lambda: to_text(documents))
     console.emit("yaml", lambda: to_yaml(documents))
     if names := [str(name) for name in workspace.loaded.unresolved]:

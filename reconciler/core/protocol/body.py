@@ -28,7 +28,7 @@ def create_body(metadata: Json, manifest: Json, *, encoded: bool = False) -> dic
         return {"metadata": dict(metadata), "manifest": dict(manifest)}
     # The server reads this as YAML, whose parsers refuse the surrogate pairs of JSON in ASCII. So
     # characters stay as they are, and only those that YAML cannot hold are escaped.
-    text = json.dumps(manifest, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(dict(manifest), ensure_ascii=False, allow_nan=False)
     text = _NOT_RAW_IN_YAML.sub(lambda character: f"\\u{ord(character[0]):04x}", text)
     return {
         "metadata": dict(metadata),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from reconciler.core.json_pointer import join_steps
 from reconciler.core.lifecycle import (
@@ -18,33 +20,67 @@ from reconciler.core.model import (
     Address,
     Desired,
 )
+from reconciler.core.stored_json import StoredJson, encode
 from reconciler.errors import Where
 from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec
 from reconciler.specs.compose.manifest_integers import find_older_readings
 from reconciler.specs.rules.checks import effective
 
 
-def to_desired(composed: ComposedSpec, address: Address) -> Desired:
-    """Return what a composed spec without errors declares."""
-    spec = effective(composed.value, address)
-    document = composed.document
-    line, column = document.source.position(document.first)
-    older = {}
-    if any(each.ambiguous for each in composed.documents):
-        older = {join_steps(path): before for path, before in find_older_readings(composed.tree())}
-    return Desired(
-        address=address,
-        source=Where(file=document.source.file, line=line, column=column),
-        metadata=spec["metadata"],
-        manifest=spec[INLINE],
-        encoded=composed.encoded,
-        older_readings=older,
-        lifecycle=Lifecycle(
-            **{
-                _LIFECYCLE_FIELDS[key][0]: _LIFECYCLE_FIELDS[key][1](value)
-                for key, value in spec.get("lifecycle", {}).items()
-            }
-        ),
+class SpecContent(NamedTuple):
+    """What a composed spec without errors declares: JSON texts, as a state holds documents.
+
+    Decoded, it would take five times the memory, and nobody looks into most of thousands.
+    """
+
+    metadata: str
+    manifest: str
+    lifecycle: str
+    encoded: bool
+    older_readings: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, composed: ComposedSpec, address: Address) -> SpecContent:
+        """The content of a spec, with its project's name resolved if it is."""
+        spec = effective(composed.value, address)
+        older = {}
+        if any(each.ambiguous for each in composed.documents):
+            readings = find_older_readings(composed.tree())
+            older = {join_steps(path): before for path, before in readings}
+        return cls(
+            metadata=encode(spec["metadata"]),
+            manifest=encode(spec[INLINE]),
+            lifecycle=encode(spec.get("lifecycle", {})),
+            encoded=composed.encoded,
+            older_readings=older,
+        )
+
+    def resolved(self, address: Address) -> SpecContent:
+        """The same with the name of its project resolved."""
+        spec = effective({"metadata": json.loads(self.metadata)}, address)
+        return self._replace(metadata=encode(spec["metadata"]))
+
+    def to_desired(self, address: Address, source: Where) -> Desired:
+        """What is planned with."""
+        return Desired(
+            address=address,
+            source=source,
+            metadata=StoredJson(self.metadata),
+            manifest=StoredJson(self.manifest),
+            encoded=self.encoded,
+            older_readings=self.older_readings,
+            lifecycle=_read_lifecycle(self.lifecycle),
+        )
+
+
+# Few of thousands differ, and what is frozen can be shared.
+@lru_cache(maxsize=256)
+def _read_lifecycle(text: str) -> Lifecycle:
+    return Lifecycle(
+        **{
+            _LIFECYCLE_FIELDS[key][0]: _LIFECYCLE_FIELDS[key][1](value)
+            for key, value in json.loads(text).items()
+        }
     )
 
 

@@ -1,10 +1,11 @@
-"""Every file of a run, read once, however many specs ask for it."""
+"""Files that many specs ask for, read once as long as these come close to each other."""
 
 from __future__ import annotations
 
 import os
 import posixpath
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,9 @@ from reconciler.specs.source.fileaccess import (
 from reconciler.specs.source.readers import read_source
 from reconciler.specs.source.source_text import decode
 
+# Enough for manifests that many specs share, and for thousands of others not too much.
+_MOST_READINGS = 256
+
 
 class FileReference(NamedTuple):
     """A path that a file in a folder names, and the file that it leads to by name and real path."""
@@ -33,17 +37,13 @@ class FileReference(NamedTuple):
 
 
 class SourceCache:
-    """Reads files below a root and remembers what it read.
+    """Reads files below a root, and remembers the last readings and a digest of every file."""
 
-    With `most`, only so many readings are kept, and a digest of each file that was ever read.
-    """
-
-    def __init__(self, root: Path, most: int | None = None) -> None:
+    def __init__(self, root: Path) -> None:
         self.references: list[FileReference] = []
         """The paths that were resolved; whoever asks for them removes them."""
         self._root = os.path.realpath(root)
         self._boundary = ReadBoundary.around(root)
-        self._most = most
         self._digests: dict[str, bytes] = {}
         self._readings: dict[str, Reading] = {}
 
@@ -53,14 +53,13 @@ class SourceCache:
         if reading is None:
             data = read_bytes(file.real)
             reading = self._readings[file.name] = read_data(data, file.name)
-            if self._most is not None:
-                self._digests[file.name] = digest_of(data)
-                if len(self._readings) > self._most:
-                    del self._readings[next(iter(self._readings))]
+            self._digests[file.name] = digest_of(data)
+            if len(self._readings) > _MOST_READINGS:
+                del self._readings[next(iter(self._readings))]
         return reading
 
     def digest(self, name: str) -> bytes:
-        """The digest of a file that was read, as it was then; needs `most`."""
+        """The digest of a file that was read, as it was then."""
         return self._digests[name]
 
     def diagnostics(self) -> Iterator[Diagnostic]:
@@ -82,16 +81,12 @@ class SourceCache:
             return real._replace(hint=hint)
         name = posixpath.normpath(f"{folder}/{path}" if folder else path)
         file = SourceFile(name=posix_name(name), real=real)
-        if self._most is not None:
-            self.references.append(FileReference(folder, path, file))
+        self.references.append(FileReference(folder, path, file))
         return file
 
 
 def digest_of(data: bytes | ReadFailure) -> bytes:
     """The SHA-256 of a file's bytes; no file has the one of a failure."""
-    # Only what remembers verdicts needs it.
-    from hashlib import sha256
-
     return b"" if isinstance(data, ReadFailure) else sha256(data).digest()
 
 

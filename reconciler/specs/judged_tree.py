@@ -1,0 +1,359 @@
+"""The files of a repository: each is read, judged and let go of, and what is known of it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reconciler.core.diagnostics import Diagnostic
+from reconciler.core.model import Address
+from reconciler.core.projects.names import ProjectName
+from reconciler.specs.compose.to_desired import SpecContent
+from reconciler.specs.config import Config
+from reconciler.specs.discovery.files import SourceFile
+from reconciler.specs.discovery.spec_files import display_prefix
+from reconciler.specs.judging import CandidateSpec, is_foreign
+from reconciler.specs.memory import (
+    Entry,
+    FileIdentities,
+    FileIdentity,
+    VerdictMemory,
+    are_current,
+    open_entry,
+    write_entry,
+    write_references,
+)
+from reconciler.specs.opening import SpecOpener, changed_meanwhile
+from reconciler.specs.processes import share, usable_processes
+from reconciler.specs.repository import MOST_FOREIGN
+from reconciler.specs.source.deadline import Deadline
+from reconciler.specs.source.documents import Reading
+from reconciler.specs.source.fileaccess import ReadFailure, absolute, read_bytes
+from reconciler.specs.source.source_cache import FileReference, read_data
+from reconciler.specs.tree_checks import TreeChecks
+from reconciler.specs.verdicts import (
+    NO_FINDINGS,
+    FileVerdict,
+    SpecFacts,
+    read_verdict,
+    write_verdict,
+)
+
+# Fewer files are read again before a digest could tell that they need not be.
+WORTH_REMEMBERING = 100
+# Beginning with so many files more, another process pays for itself.
+WORTH_A_PROCESS = 250
+
+
+class JudgedFile(NamedTuple):
+    """What is known of a file, and what it takes to remember that: nothing where it cannot be.
+
+    `contents` are those of its specs without errors, where a run asks for them.
+    """
+
+    file: SourceFile
+    verdict: FileVerdict
+    contents: Sequence[SpecContent | None] = ()
+    identity: FileIdentity | None = None
+    references: Sequence[Any] = ()
+    entry: Entry | None = None
+
+    def make_entry(self) -> Entry | None:
+        """What to remember of it, if anything."""
+        return self.identity and write_entry(self.verdict, self.identity, self.references)
+
+    def written(self) -> list[Any]:
+        """The same for JSON."""
+        plain, quoting = write_verdict(self.verdict)
+        identity = self.identity and [self.identity.key, self.identity.seal.hex()]
+        return [plain, quoting, self.contents, identity, self.references]
+
+    @classmethod
+    def read(cls, file: SourceFile, written: Sequence[Any]) -> JudgedFile:
+        """What another process has written of a file."""
+        plain, quoting, contents, identity, references = written
+        if identity is not None:
+            key, seal = identity
+            identity = FileIdentity(key, bytes.fromhex(seal))
+        read = [content and SpecContent(*content) for content in contents]
+        return cls(file, read_verdict(file.name, plain, quoting), read, identity, references)
+
+
+class JudgedTree(NamedTuple):
+    """All files of a run; `diagnostics` are about the repository, `unusable` about policies."""
+
+    files: Sequence[JudgedFile]
+    diagnostics: Sequence[Diagnostic]
+    unusable: Sequence[Diagnostic] = ()
+
+
+class CheckedTree(NamedTuple):
+    """What the specs are beside each other, and what every view of a checked repository has."""
+
+    checks: TreeChecks
+    view: Mapping[str, Any]
+
+
+class _NoRepositoryError(Exception):
+    """There is no configuration, and hardly any file is a spec."""
+
+
+class TreeJudge:
+    """One run over the files of a repository, by a configuration with what names mean.
+
+    What the `memory` knows is not judged again. With `keeps` the contents of specs stay.
+    """
+
+    def __init__(
+        self,
+        opener: SpecOpener,
+        config: Config,
+        *,
+        memory: VerdictMemory | None = None,
+        keeps: bool = False,
+    ) -> None:
+        self.opener = opener
+        self.config = config
+        self.repository = opener.repository
+        is_small = len(self.repository.discovered.tree.specs) < WORTH_REMEMBERING
+        self.memory = None if is_small or opener.given else memory
+        self.keeps = keeps
+        self.judge = self.repository.judge(config)
+        self.identities: dict[str, FileIdentities] = {}
+        self.remembered: Mapping[str, Entry] = self.memory.recall() if self.memory else {}
+
+    def run(self, deadline: Deadline) -> JudgedTree:
+        """Judge each file by itself, and have the policies judge the specs in all of them."""
+        repository = self.repository
+        # Before any other file is read: what these say holds for all.
+        diagnostics = [*repository.diagnostics, *repository.sources.diagnostics()]
+        try:
+            judged = self.judge_tree(deadline)
+        except _NoRepositoryError:
+            diagnostics = [*repository.diagnostics, repository.without_configuration()]
+            self.memory, judged = None, []
+        judged += [self.judge_file(SourceFile(name, "")) for name in self.opener.given]
+        tree = self.with_policies(JudgedTree(judged, diagnostics), deadline)
+        if tree.unusable and any(judged_file.entry for judged_file in judged):
+            # Where a policy fails depends on all specs before that.
+            return TreeJudge(self.opener, self.config, keeps=self.keeps).run(deadline)
+        return tree
+
+    def judge_again(self, tree: JudgedTree, deadline: Deadline) -> JudgedTree:
+        """The same with what names of projects mean now; read again is what depends on that."""
+        judged = [self.resolve_file(judged_file) for judged_file in tree.files]
+        return self.with_policies(tree._replace(files=judged), deadline)
+
+    def check_together(self, tree: JudgedTree) -> CheckedTree:
+        """Check the specs beside each other, by what is known of each."""
+        repository, patches = self.repository, self.repository.patches
+        specs = [facts for judged in tree.files for facts in judged.verdict.facts if facts]
+        # A file that a spec names as its manifest is not a spec itself.
+        manifests = {facts.manifest[1] for facts in specs if facts.manifest}
+        if len(patches):
+            for facts in specs:
+                patches.note_use(facts.patches)
+        diagnostics = [*tree.diagnostics, *tree.unusable]
+        diagnostics += [*repository.discovered.tree.diagnostics, *patches.diagnostics]
+        checks = TreeChecks(
+            config=self.config, open_spec=self.opener.reopen, diagnostics=diagnostics
+        )
+        sources = []
+        for judged in tree.files:
+            diagnostics += judged.verdict.text
+            if judged.file.real not in manifests:
+                sources.append(judged.file.name)
+                for document in zip(judged.verdict.facts, judged.verdict.findings, strict=True):
+                    checks.add(*document)
+        view = {
+            "diagnostics": checks.finish(repository.unused_patches),
+            "sources": tuple(sources),
+            "rules": repository.rules,
+            "included": repository.discovered.included,
+            "targets": repository.discovered.targets,
+            "prefix": display_prefix(repository.root, absolute(Path())),
+            "names": checks.names,
+        }
+        return CheckedTree(checks, view)
+
+    def judge_tree(self, deadline: Deadline) -> list[JudgedFile]:
+        """Judge the files that are not known as they are."""
+        files = self.repository.discovered.tree.specs
+        known = {
+            file.name: recalled
+            for file in (() if self.keeps else files)
+            if (recalled := self.recall(file))
+        }
+        pending = [file for file in files if file.name not in known]
+        # The first ones show whether this is a repository at all.
+        first, others = pending[:WORTH_A_PROCESS], pending[WORTH_A_PROCESS:]
+        known.update((file.name, self.judge_file(file)) for file in first)
+        self.need_specs(known.values())
+        # A policy is asked about all specs, and in this process.
+        count = usable_processes(0 if self.repository.policies else len(pending) // WORTH_A_PROCESS)
+        if count == 1:
+            known.update((file.name, self.judge_file(file)) for file in others)
+        else:
+            written = share(
+                others, count, lambda file: self.judge_file(file).written(), deadline.left()
+            )
+            known.update(
+                (file.name, JudgedFile.read(file, line))
+                for file, line in zip(others, written, strict=True)
+            )
+        self.need_specs(known.values())
+        return [known[file.name] for file in files]
+
+    def need_specs(self, judged: Iterable[JudgedFile]) -> None:
+        """Raise where nobody has said that these are specs, and they do not look like some."""
+        if self.config.path is None:
+            foreign = sum(judged_file.verdict.is_foreign for judged_file in judged)
+            if foreign > MOST_FOREIGN:
+                raise _NoRepositoryError
+
+    def recall(self, file: SourceFile) -> JudgedFile | None:
+        """What is remembered of a file, if that and all that it depends on is as it was."""
+        entry = self.remembered.get(file.name)
+        identity = entry and self.identify(file, read_bytes(file.real))
+        known = identity and open_entry(file.name, entry, identity)
+        if not known or not are_current(known.references, self.repository.sources):
+            return None
+        return JudgedFile(file, known.verdict, entry=entry)
+
+    def judge_file(self, file: SourceFile) -> JudgedFile:
+        """Read a file, and check each spec in it by itself, unless its verdict is remembered."""
+        sources = self.repository.sources
+        data = self.opener.read(file)
+        reading = read_data(data, file.name)
+        sources.references.clear()
+        candidates = self.opener.compose(file, reading)
+        references = sources.references.copy()
+        identity = self.identify(file, data)
+        written = write_references(references, sources) if identity else []
+        known = identity and open_entry(file.name, self.remembered.get(file.name), identity)
+        # By what the specs were just made of: a manifest may have changed while this was read.
+        if known and known.references == written:
+            verdict = known.verdict
+        else:
+            verdict = self.verdict_on(reading, candidates, references)
+        # What is broken may depend on more than the files that it found.
+        if any(candidate.spec is not None and candidate.spec.broken for candidate in candidates):
+            identity = None
+        return JudgedFile(file, verdict, self.contents_of(verdict, candidates), identity, written)
+
+    def verdict_on(
+        self,
+        reading: Reading,
+        candidates: Sequence[CandidateSpec],
+        references: Sequence[FileReference],
+    ) -> FileVerdict:
+        """What the checks say of a file by itself, policies aside."""
+        read = [
+            reading,
+            *(self.repository.sources.read(reference.file) for reference in references),
+        ]
+        judged = [self.judge.judge(candidate) for candidate in candidates]
+        return FileVerdict(
+            text=[diagnostic for each in read for diagnostic in each.diagnostics],
+            facts=[facts for facts, _ in judged],
+            findings=[findings for _, findings in judged],
+            is_foreign=is_foreign(reading),
+        )
+
+    def contents_of(
+        self, verdict: FileVerdict, candidates: Sequence[CandidateSpec]
+    ) -> Sequence[SpecContent | None]:
+        """The contents of the specs of a file that have no errors by themselves."""
+        if not self.keeps:
+            return ()
+        return [
+            SpecContent.of(candidate.spec, address_of(facts))
+            if facts and facts.is_sound and candidate.spec
+            else None
+            for facts, candidate in zip(verdict.facts, candidates, strict=True)
+        ]
+
+    def resolve_file(self, judged: JudgedFile) -> JudgedFile:
+        """The same file by what names of projects mean now, as `judge_again`."""
+        # What a policy says may depend on the project that a name turns out to be.
+        if self.repository.policies:
+            return self.judge_unchanged(judged)
+        verdict, resolution = judged.verdict, self.config.resolution
+        facts: list[SpecFacts | None] = []
+        contents: list[SpecContent | None] = []
+        documents = zip(verdict.facts, verdict.findings, judged.contents, strict=True)
+        for spec, findings, content in documents:
+            if spec and spec.named:
+                name = ProjectName(name=spec.named[0], cluster=spec.named[1])
+                project = self.config.find_project(name)
+                is_questioned = str(name) in {*resolution.problems, *resolution.renamed}
+                # Whatever is said of a spec names its address, and the place of its project.
+                if findings != NO_FINDINGS or is_questioned or project is None:
+                    return self.judge_unchanged(judged)
+                resolved = spec._replace(project=project)
+                facts.append(resolved)
+                contents.append(content and content.resolved(address_of(resolved)))
+            else:
+                facts.append(spec)
+                contents.append(content)
+        return judged._replace(verdict=verdict._replace(facts=facts), contents=contents)
+
+    def judge_unchanged(self, judged: JudgedFile) -> JudgedFile:
+        """Read a file again; raises InvalidInputError where its specs are others by now."""
+        again = self.judge_file(judged.file)
+        manifests = [
+            [content and content.manifest for content in each.contents] for each in (judged, again)
+        ]
+        if len(manifests[0]) != len(manifests[1]) or any(
+            before != now for before, now in zip(*manifests, strict=True) if before and now
+        ):
+            raise changed_meanwhile(judged.file.name)
+        return again
+
+    def with_policies(self, tree: JudgedTree, deadline: Deadline) -> JudgedTree:
+        """The same with what policies find in the specs that were judged."""
+        findings, unusable = self.judge.apply_policies(deadline)
+        files = tree.files
+        if findings:
+            files = [
+                judged._replace(verdict=judged.verdict.joined(judged.file.name, findings))
+                for judged in files
+            ]
+        return tree._replace(files=files, unusable=unusable)
+
+    def identify(self, file: SourceFile, data: bytes | ReadFailure) -> FileIdentity | None:
+        """What a file is known by; None where nothing is remembered of it."""
+        folder = file.name.rpartition("/")[0]
+        if self.memory is None or isinstance(data, ReadFailure):
+            return None
+        if folder not in self.identities:
+            repository = self.repository
+            chain = repository.defaults.reaching(folder)
+            # What cannot be relied on may be read otherwise next time.
+            if chain.broken:
+                return None
+            names = [layer.source.file for layer in chain.layers]
+            names += [patch.name for patch in repository.discovered.tree.patches]
+            self.identities[folder] = FileIdentities(
+                self.memory.environment,
+                [(name, repository.sources.digest(name)) for name in names],
+            )
+        return self.identities[folder].of(file.name, data)
+
+    def remember(self, tree: JudgedTree) -> None:
+        """Keep what will be found again; nothing is written where that is as it was."""
+        if self.memory is None or tree.unusable:
+            return
+        entries = {
+            judged.file.name: entry
+            for judged in tree.files
+            if (entry := judged.entry or judged.make_entry())
+        }
+        if entries != self.remembered:
+            self.memory.keep(entries)
+
+
+def address_of(facts: SpecFacts) -> Address:
+    """The address of a spec that has one."""
+    return Address(project=facts.project, name=facts.name)

@@ -1,0 +1,61 @@
+"""Reads a spec once more: thousands are let go of, and few have to say where a part was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from reconciler.errors import InvalidInputError
+from reconciler.specs.compose.composed_spec import ComposedSpec
+from reconciler.specs.discovery.files import SourceFile
+from reconciler.specs.judging import CandidateSpec
+from reconciler.specs.repository import Repository
+from reconciler.specs.source.documents import Reading
+from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
+from reconciler.specs.source.source_cache import read_data
+from reconciler.specs.verdicts import SpecFacts
+
+
+class SpecOpener:
+    """Opens the specs of a repository; `given` are the texts of those that lie in no file of it."""
+
+    def __init__(self, repository: Repository, given: Mapping[str, bytes | ReadFailure]) -> None:
+        self.repository = repository
+        self.given = given
+        self._composer = repository.composer()
+        self._candidates = lru_cache(maxsize=64)(self._compose_again)
+
+    def reopen(self, facts: SpecFacts) -> ComposedSpec:
+        """The composed spec; raises InvalidInputError where its file does not hold it any more."""
+        candidates = self._candidates(facts.file)
+        spec = candidates[facts.number].spec if facts.number < len(candidates) else None
+        if spec is None:
+            raise changed_meanwhile(facts.file)
+        return spec
+
+    def files_of(self, facts: SpecFacts) -> set[str]:
+        """The names of all files that parts of a spec come from."""
+        layers = self.repository.defaults.reaching(facts.file.rpartition("/")[0]).layers
+        patches = [self.repository.patches[number].document for number in facts.patches]
+        files = {document.source.file for document in (*layers, *patches)}
+        return files.union((facts.file, *facts.manifest[:1]))
+
+    def read(self, file: SourceFile) -> bytes | ReadFailure:
+        """The bytes of a file, or of what was given under its name."""
+        data = self.given.get(file.name)
+        return read_bytes(file.real) if data is None else data
+
+    def compose(self, file: SourceFile, reading: Reading) -> list[CandidateSpec]:
+        """Each document of a file, with what reaches it laid into it."""
+        return list(self._composer.compose(file, reading))
+
+    def _compose_again(self, name: str) -> list[CandidateSpec]:
+        files = self.repository.discovered.tree.specs
+        file = next((file for file in files if file.name == name), SourceFile(name, ""))
+        return self.compose(file, read_data(self.read(file), name))
+
+
+def changed_meanwhile(file: str) -> InvalidInputError:
+    """What ends a run that has seen two contents of a file."""
+    message = f"{file} was changed while the specs were checked"
+    return InvalidInputError(message, hint="run it again")
