@@ -7,6 +7,7 @@ register more, so a kind that is missing here is worth a warning, never an error
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from reconciler.kinds import (
@@ -66,6 +67,8 @@ def is_wrong_core_kind(manifest: Mapping[str, Any]) -> bool:
     return group in CORE_GROUPS and name not in BUILT_IN.get(version, ())
 
 
+# The same few are asked about for every spec.
+@lru_cache(maxsize=256)
 def is_registered(api_version: str, kind: str) -> bool:
     """Whether a kind is registered out of the box, in that version."""
     return registered_kind({"apiVersion": api_version, "kind": kind}) is not None

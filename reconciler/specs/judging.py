@@ -14,6 +14,7 @@ from reconciler.specs.compose.patches import Patches
 from reconciler.specs.config import Config
 from reconciler.specs.discovery.files import SourceFile
 from reconciler.specs.kubernetes.object_schemas import ObjectSchemas
+from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.rules.checks import check, identify, named_project
 from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.suppressions import Suppressions
@@ -70,7 +71,7 @@ class SpecComposer:
             else:
                 chain = self.defaults.reaching(document.folder)
                 spec = compose(document, chain, self.sources, diagnostics)
-                if not spec.broken:
+                if len(self.patches) and not spec.broken:
                     address = identify(spec.value, self.config)
                     spec = self.patches.lay_over(spec, address, diagnostics)
             yield CandidateSpec(file, number, reading, spec, diagnostics)
@@ -109,32 +110,31 @@ class SpecJudge:
             for document in spec.documents
             if (suppressions := self.suppressions.read(document.source))
         ]
-        own = check(spec, self.config, self.schemas, self.suppressions, self.objects)
-        used = self.suppressions.take_used()
         address = identify(spec.value, self.config)
+        context = CheckContext(spec, address, self.suppressions, self.config.rules)
+        check(context, self.config, self.schemas, self.objects)
+        own = context.diagnostics
+        used = self.suppressions.take_used()
         is_broken = spec.broken or has_errors(own)
         # A policy is written for specs of the right shape, and would fail on others in odd ways.
         if address is not None and not is_broken:
             key = candidate.file.name, candidate.number
             self.policy_checks.add(spec, address, key)
         line, column = spec.document.source.position(spec.document.first)
+        named = named_project(spec.value) if address else None
         facts = SpecFacts(
             candidate.file.name,
             candidate.number,
             line,
             column,
+            project=address.project if address else "",
+            name=address.name if address else "",
+            named=(named.name, named.cluster) if named else (),
             patches=self.patches.numbers_of(spec.patches) if spec.patches else (),
             manifest=(spec.manifest_file, spec.manifest_path) if spec.manifest_path else (),
         )
-        if address is not None:
-            named = named_project(spec.value)
-            facts = facts._replace(
-                project=address.project,
-                name=address.name,
-                named=(named.name, named.cluster) if named else (),
-            )
-            if not (is_broken or candidate.reading.broken):
-                facts = self._facts_of_sound(facts, spec.value)
+        if address is not None and not (is_broken or candidate.reading.broken):
+            facts = self._facts_of_sound(facts, spec.value)
         findings = NO_FINDINGS
         if own or candidate.diagnostics or used or written:
             findings = DocumentFindings((*candidate.diagnostics, *own), (), used, written)

@@ -11,6 +11,7 @@ from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.source.jsonreader import read_json
 from reconciler.specs.source.nodes import Node
 from reconciler.specs.source.source_text import SourceText
+from tests.specs.manifests import MANIFESTS, fresh
 
 KEYS = st.sampled_from(["name", "kind", "spec", "a", "b", "on", "8080", "x/y", "k~", "ключ", "<<"])
 TEXTS = st.one_of(
@@ -81,3 +82,36 @@ def mutated(draw: st.DrawFn, texts: st.SearchStrategy[str]) -> str:
 
 
 JSON_TEXTS = VALUES.map(lambda value: json.dumps(value, indent=1, ensure_ascii=False))
+
+
+@st.composite
+def places(draw: st.DrawFn, value: Any) -> tuple[Any, Any]:
+    """Choose a part of a value: what holds it, and the step to it."""
+    while True:
+        steps = list(value) if isinstance(value, dict) else list(range(len(value)))
+        step = draw(st.sampled_from(steps))
+        below = value[step]
+        if not (isinstance(below, dict | list) and below) or draw(st.integers(0, 3)) == 0:
+            return value, step
+        value = below
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> tuple[str, Any]:
+    """Return a kind, and a manifest of it in which something is replaced, added or taken away."""
+    kind = draw(st.sampled_from(sorted(MANIFESTS)))
+    value = fresh(kind)
+    value["metadata"] = {"name": "llm", "labels": {"a": "b"}, "annotations": {"gpu-memory": "1"}}
+    for _ in range(draw(st.integers(1, 3))):
+        holder, step = draw(places(value))
+        holder[step] = draw(VALUES)
+        if isinstance(holder, dict):
+            holder[draw(st.sampled_from(FIELDS))] = draw(VALUES)
+    return kind, value
+
+
+FIELDS = sorted(
+    {"replicas", "restartPolicy", "containers", "resources", "limits", "requests", "schedule"}
+    | {"selector", "matchLabels", "matchExpressions", "labels", "annotations", "image", "name"}
+    | {"gpu-fraction", "nvidia.com/gpu", "memory", "nodeSelector", "template", "metadata"}
+)

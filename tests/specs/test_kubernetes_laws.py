@@ -5,49 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from reconciler.kinds.registry import KINDS
 from reconciler.specs.kubernetes.object_schemas import object_schema
 from reconciler.specs.kubernetes.paths import find
 from reconciler.specs.kubernetes.structure import kind_schema, without_nulls
 from reconciler.specs.schema.compiled_schema import CompiledSchema
-from tests.specs.manifests import MANIFESTS, fresh
-from tests.specs.strategies import VALUES
+from tests.specs.strategies import damaged
 from tests.support.specs import load, pointed_at
-
-
-@st.composite
-def places(draw: st.DrawFn, value: Any) -> tuple[Any, Any]:
-    """Choose a part of a value: what holds it, and the step to it."""
-    while True:
-        steps = list(value) if isinstance(value, dict) else list(range(len(value)))
-        step = draw(st.sampled_from(steps))
-        below = value[step]
-        if not (isinstance(below, dict | list) and below) or draw(st.integers(0, 3)) == 0:
-            return value, step
-        value = below
-
-
-@st.composite
-def damaged(draw: st.DrawFn) -> tuple[str, Any]:
-    """Return a kind, and a manifest of it in which something is replaced, added or taken away."""
-    kind = draw(st.sampled_from(sorted(MANIFESTS)))
-    value = fresh(kind)
-    value["metadata"] = {"name": "llm", "labels": {"a": "b"}, "annotations": {"gpu-memory": "1"}}
-    for _ in range(draw(st.integers(1, 3))):
-        holder, step = draw(places(value))
-        holder[step] = draw(VALUES)
-        if isinstance(holder, dict):
-            holder[draw(st.sampled_from(FIELDS))] = draw(VALUES)
-    return kind, value
-
-
-FIELDS = sorted(
-    {"replicas", "restartPolicy", "containers", "resources", "limits", "requests", "schedule"}
-    | {"selector", "matchLabels", "matchExpressions", "labels", "annotations", "image", "name"}
-    | {"gpu-fraction", "nvidia.com/gpu", "memory", "nodeSelector", "template", "metadata"}
-)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)

@@ -17,6 +17,8 @@ _SETTLES_CLUSTER = "projectId"
 
 def merge(far: dict[str, Any], near: dict[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
     """Merge plain values; neither is changed, and parts of both are shared with the result."""
+    if not far:
+        return dict(near)
     dropped = alternatives_dropped_by(near, path)
     merged = {key: value for key, value in far.items() if key not in dropped}
     for key, value in near.items():

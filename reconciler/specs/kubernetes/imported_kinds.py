@@ -10,6 +10,7 @@ from reconciler.core.diagnostics import Diagnostic
 from reconciler.errors import Where
 from reconciler.specs.config import Config, name_below
 from reconciler.specs.kubernetes.object_schemas import ObjectSchemas, compile_crd
+from reconciler.specs.kubernetes.outlines import Outlines
 from reconciler.specs.kubernetes.structure import definitions
 from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.schema.compiled_schema import CompiledSchema
@@ -27,7 +28,9 @@ _WAY_OUT = "write it with: reconciler schema import-crd FILE --out DIR"
 def load_object_schemas(config: Config, root: Path, diagnostics: list[Diagnostic]) -> ObjectSchemas:
     """The schemas of a run's objects; what is wrong with imported ones goes to `diagnostics`."""
     return ObjectSchemas(
-        imported=dict(_load_all(config, root, diagnostics)), lenient=config.lenient
+        imported=dict(_load_all(config, root, diagnostics)),
+        lenient=config.lenient,
+        outlines=None if config.crds else Outlines(),
     )
 
 

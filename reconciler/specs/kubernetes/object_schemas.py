@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from reconciler.kinds.kind import Kind
 from reconciler.resources import crd_text
 from reconciler.specs.compose.composed_spec import INLINE
+from reconciler.specs.kubernetes.outlines import Outlines
 from reconciler.specs.kubernetes.structure import (
     check_structure,
     core_shapes,
@@ -26,11 +27,13 @@ class ObjectSchemas(NamedTuple):
     """The schemas that the objects of a run are held to.
 
     `imported` are those of a repository by apiVersion and kind, which go before the shipped ones.
-    `lenient` makes a warning of a field that a schema does not have.
+    `lenient` makes a warning of a field that a schema does not have. `outlines` are None where
+    schemas may ask for more of texts than the shipped ones.
     """
 
     imported: Mapping[tuple[str, str], CompiledSchema] = {}
     lenient: bool = False
+    outlines: Outlines | None = None
 
     def check(self, context: CheckContext, manifest: Mapping[str, Any], kind: Kind | None) -> None:
         """Report where an object is not as its schema says; of any object, its metadata."""

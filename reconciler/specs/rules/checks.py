@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.core.diagnostics import Diagnostic, Severity
+from reconciler.core.diagnostics import Severity
 from reconciler.core.json_pointer import split_pointer
 from reconciler.core.model import Address
 from reconciler.core.projects.names import ProjectName, is_placeholder, may_be_on_server
@@ -17,14 +17,13 @@ from reconciler.kinds.registry import (
     is_wrong_core_kind,
     kind_names,
 )
-from reconciler.specs.compose.composed_spec import ENCODED, INLINE, ComposedSpec
+from reconciler.specs.compose.composed_spec import ENCODED, INLINE
 from reconciler.specs.config import Config
 from reconciler.specs.kubernetes.object_schemas import ObjectSchemas
 from reconciler.specs.kubernetes.rules import check_manifest
 from reconciler.specs.kubernetes.syntax import problem_of_api_version, problem_of_kind
 from reconciler.specs.rules.check_context import CheckContext
 from reconciler.specs.rules.lifecycle import check_lifecycle
-from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.rules.templating import check_templates
 from reconciler.specs.schema.compiled_schema import did_you_mean, quote_value, type_name
 from reconciler.specs.schema.spec_schemas import SpecSchemas
@@ -59,15 +58,10 @@ def named_project(value: Mapping[str, Any]) -> ProjectName | None:
 
 
 def check(
-    composed: ComposedSpec,
-    config: Config,
-    schemas: SpecSchemas,
-    suppressions: Suppressions,
-    objects: ObjectSchemas,
-) -> list[Diagnostic]:
-    """Everything that is wrong with one spec by itself, policies aside."""
-    address = identify(composed.value, config)
-    context = CheckContext(composed, address, suppressions, config.rules)
+    context: CheckContext, config: Config, schemas: SpecSchemas, objects: ObjectSchemas
+) -> None:
+    """Report everything that is wrong with one spec by itself, policies aside."""
+    composed = context.composed
     # First: a template that is not rendered explains whatever else is wrong with its text.
     check_templates(context)
     for violation in schemas.find_violations("spec", composed.value):
@@ -83,7 +77,6 @@ def check(
     if not composed.chain.broken:
         check_manifest(context, objects)
     _check_ambiguity(context)
-    return context.diagnostics
 
 
 def effective(value: Mapping[str, Any], address: Address) -> dict[str, Any]:
@@ -127,19 +120,22 @@ def _check_project(context: CheckContext, config: Config) -> None:
 
 def _check_server_fields(context: CheckContext) -> None:
     """What the server would take, and what only some servers would."""
-    path = ["metadata", "useGivenNameAsPrefix"]
-    if context.get(*path) is True:
+    metadata = context.get("metadata")
+    if not isinstance(metadata, dict):
+        return
+    if metadata.get("useGivenNameAsPrefix") is True:
+        path = ["metadata", "useGivenNameAsPrefix"]
         # The address is what plans, records and look-ups go by, before there is any answer.
         message = "the server would choose the name, so the workload could not be found by its own"
         hint = "remove it, or write false; names are unique in their project"
         context.report("unusable-field", message, path, hint=hint)
-    path = ["metadata", "clusterId"]
-    if context.get(*path) is not None:
+    if metadata.get("clusterId") is not None:
+        path = ["metadata", "clusterId"]
         message = "a workload on a cluster without a project has no address, <projectId>/<name>"
         hint = "remove it: the project decides about the cluster, and the server takes one of both"
         context.report("unusable-field", message, path, hint=hint, at_key=True)
     for field, known in (("priority", _PRIORITIES), ("category", _CATEGORIES)):
-        value = context.get("metadata", field)
+        value = metadata.get(field)
         if isinstance(value, str) and value not in known:
             message = f"not every server has the {field} {quote_value(value)}"
             hint = did_you_mean(value, known) or f"those that it has: {', '.join(known)}"

@@ -11,10 +11,14 @@ from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.rules.check_context import CheckContext
 
 _DURATIONS = ("ttl", "maxRuntime")
+_ENDINGS = frozenset({"afterCompletion", *_DURATIONS})
 
 
 def check_lifecycle(context: CheckContext) -> None:
     """Report what cannot be meant, and what never takes effect."""
+    lifecycle = context.get("lifecycle")
+    if not isinstance(lifecycle, dict) or _ENDINGS.isdisjoint(lifecycle):
+        return
     for name in _DURATIONS:
         _check_duration(context, name)
     written, manifest = context.get("lifecycle", "afterCompletion"), context.get(INLINE)
