@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +10,16 @@ from reconciler.core.digest import canonical
 from reconciler.core.model import Json
 from reconciler.core.planning.actions import AnyAction, document_of, recorded_of
 from reconciler.core.redact import HIDDEN, spell_marks
+from reconciler.core.stored_json import StoredJson
 
 # What a process is started with, in pods and in the kinds around them.
 COMMANDS = ("command", "args", "entrypoint", "script")
-# Documents come out of JSON here. A look at each text would cost more than all the rest.
+# Documents come out of JSON here. To ask about each value whether it is a Mapping would cost more
+# than all the rest.
 _NESTED = (dict, list)
 HOST_FLAGS = ("hostNetwork", "hostPID", "hostIPC", "privileged", "hostProcess")
+# The keys that lead to access to the host, as JSON writes them.
+_HOST_KEYS = tuple(json.dumps(key) for key in (*HOST_FLAGS, "hostPort", "hostPath", "capabilities"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +50,21 @@ class Content:
 def content_of(redacted: Json) -> Content:
     """Lay out a redacted body; what tells its secrets apart is left out as well."""
     # In the order of its keys: how a spec is laid out has no part in a plan.
-    document = json.loads(spell_marks(canonical(redacted), HIDDEN))
+    text = spell_marks(canonical(redacted), HIDDEN)
+    document = StoredJson(text).value
     manifest = document["manifest"]
     priority = document["metadata"].get("priority")
+    images, commands, host_access = list[str](), list[Command](), list[str]()
+    _find_images_and_commands(manifest, "", images, commands)
+    # Few have any, and a look at the text is quicker than one at each value.
+    if any(key in text for key in _HOST_KEYS):
+        _find_host_access(manifest, host_access)
     return Content(
         kind=str(manifest.get("kind", "")),
         priority=priority if isinstance(priority, str) else None,
-        images=tuple(dict.fromkeys(_find_images(manifest))),
-        commands=tuple(_find_commands(manifest, "")),
-        host_access=tuple(dict.fromkeys(_find_host_access(manifest))),
+        images=tuple(dict.fromkeys(images)),
+        commands=tuple(commands),
+        host_access=tuple(dict.fromkeys(host_access)),
         document=document,
     )
 
@@ -76,47 +85,46 @@ def former_source_of(action: AnyAction) -> str:
 
 def find_images(manifest: Json) -> tuple[str, ...]:
     """The images that a redacted manifest names, each once."""
-    document = json.loads(spell_marks(canonical(manifest), HIDDEN))
-    return tuple(dict.fromkeys(_find_images(document)))
+    images = list[str]()
+    _find_images_and_commands(json.loads(spell_marks(canonical(manifest), HIDDEN)), "", images, [])
+    return tuple(dict.fromkeys(images))
 
 
-def _below(value: Any) -> Iterable[tuple[str, Any]]:
-    """The values right below a map or a list; those of a list have no key."""
-    return value.items() if isinstance(value, dict) else [("", item) for item in value]
-
-
-def _find_images(value: Any) -> Iterator[str]:
+def _find_images_and_commands(
+    value: dict[str, Any] | list[Any], of: str, images: list[str], commands: list[Command]
+) -> None:
     # Everywhere, not where pods have it: what a reviewer is not shown could run unseen.
-    for key, item in _below(value):
+    if isinstance(value, list):
+        for item in value:
+            if isinstance(item, _NESTED):
+                _find_images_and_commands(item, of, images, commands)
+        return
+    name = value.get("name")
+    of = name if isinstance(name, str) else of
+    for key, item in value.items():
         if key == "image" and isinstance(item, str):
-            yield item
-        elif key == "image" and isinstance(item, Mapping) and "repository" in item:
+            images.append(item)
+        elif key == "image" and isinstance(item, dict) and "repository" in item:
             # The operators of some kinds take an image in its parts.
-            yield ":".join(str(item[part]) for part in ("repository", "tag") if part in item)
-        elif isinstance(item, _NESTED):
-            yield from _find_images(item)
+            parts = (str(item[part]) for part in ("repository", "tag") if part in item)
+            images.append(":".join(parts))
+        elif key in COMMANDS and isinstance(item, str | list) and item:
+            commands.append(Command(of=of, name=key, value=item))
+        if isinstance(item, _NESTED):
+            _find_images_and_commands(item, of, images, commands)
 
 
-def _find_commands(value: Any, of: str) -> Iterator[Command]:
-    if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-        of = value["name"]
-    for key, item in _below(value):
-        if key in COMMANDS and isinstance(item, str | list) and item:
-            yield Command(of=of, name=key, value=item)
-        elif isinstance(item, _NESTED):
-            yield from _find_commands(item, of)
-
-
-def _find_host_access(value: Any) -> Iterator[str]:
-    for key, item in _below(value):
-        part = item if isinstance(item, Mapping) else {}
+def _find_host_access(value: dict[str, Any] | list[Any], host_access: list[str]) -> None:
+    # Those of a list have no key.
+    for key, item in value.items() if isinstance(value, dict) else (("", item) for item in value):
+        part = item if isinstance(item, dict) else {}
         if key in HOST_FLAGS and item is True:
-            yield key
+            host_access.append(key)
         elif key == "hostPort" and item:
-            yield f"hostPort {item}"
+            host_access.append(f"hostPort {item}")
         elif key == "hostPath":
-            yield f"hostPath {part.get('path', item)}"
+            host_access.append(f"hostPath {part.get('path', item)}")
         elif key == "capabilities" and isinstance(part.get("add"), list):
-            yield from (f"capability {name}" for name in part["add"])
+            host_access += (f"capability {name}" for name in part["add"])
         elif isinstance(item, _NESTED):
-            yield from _find_host_access(item)
+            _find_host_access(item, host_access)
