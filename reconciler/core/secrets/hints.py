@@ -1,7 +1,7 @@
 """Whether a text has to be searched for secrets; nearly all need not.
 
 Everything that is stored or compared is tested here, so speed decides the form: it searches for
-fixed bytes first, and runs an expression only where one of them matches.
+fixed words first, and runs an expression only where one of them matches.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from reconciler.core.secrets.names import SUFFIXES
 _END = rf"s?(?:{'|'.join(sorted(SUFFIXES, key=len, reverse=True))}|header|id|ur[il])*(?![a-z])"
 # They are looked for one by one: that is many times as fast as one expression with alternatives.
 _HINTS = tuple(
-    (hint.encode(), re.compile(ending.encode()))
+    (hint, re.compile(ending, re.ASCII))
     for hint, ending in (
         ("auth", rf"auth(?:orization)?{_END}"),
         ("pass", rf"pass(?:code|phrase|wd|word)?{_END}"),
@@ -73,7 +73,7 @@ class SecretHints:
     SHORT = 128
 
     def __init__(self, names: tuple[str, ...] = ()) -> None:
-        self._names = tuple(name.encode() for name in names)
+        self._names = tuple(_as_bytes(name).decode("latin-1") for name in names)
         self._harmless: set[str] = set()
         self._suspicious: set[str] = set()
         self._has_hint_cached = lru_cache(maxsize=8192)(self._has_hint)
@@ -104,8 +104,9 @@ class SecretHints:
 
     def _has_hint(self, text: str) -> bool:
         # As bytes: only ASCII letters make words here, and other letters must not turn into them.
-        data = text.encode("utf-8", "surrogatepass")
-        lower = data.lower()
+        data = _as_bytes(text)
+        # And as a text of these bytes, which is searched four times as fast.
+        lower = data.lower().decode("latin-1")
         for hint, ending in _HINTS:
             if hint in lower and ending.search(lower):
                 return True
@@ -116,6 +117,10 @@ class SecretHints:
 def hints_for(names: tuple[str, ...]) -> SecretHints:
     """The hints of one set of rules; one object, so that its memory serves every redactor."""
     return SecretHints(names)
+
+
+def _as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _has_long_run(data: bytes) -> bool:
