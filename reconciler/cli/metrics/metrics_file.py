@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reconciler.app.settings import Settings
     from reconciler.core.history.events import Event
     from reconciler.core.planning.plan import Plan
+    from reconciler.ports import EventListener
 
 
 class MetricsWriter:
@@ -57,8 +58,12 @@ class MetricsWriter:
         self.connector = connector_for(yes=yes)
         return self.connector
 
-    def add(self, event: Event) -> None:
-        """Count how an action of an apply ended."""
+    @property
+    def listener(self) -> EventListener | None:
+        """Told every event of an apply, where somebody wants the metrics."""
+        return self._count if self.path is not None else None
+
+    def _count(self, event: Event) -> None:
         from reconciler.core.history.events import ActionEnded
         from reconciler.core.history.outcome import NAMES, Cause, Failed
 

@@ -23,7 +23,7 @@ from reconciler.cli.output.question import ask
 from reconciler.core.history.events import ActionEnded, Event, Summary
 from reconciler.core.history.outcome import Succeeded
 from reconciler.errors import ReconcilerError
-from reconciler.ports import EventListener, RequestListener
+from reconciler.ports import RequestListener
 from reconciler.report.machine.documents import (
     applied_document,
     to_line,
@@ -59,12 +59,13 @@ class ApplyOutput:
         self._page = ApplyPage(console, workspace)
         # An apply that does nothing has results, all of them 0; other commands have none.
         metrics.results = Counter()
-        self._listeners: tuple[EventListener, ...] = (
+        listeners = (
             self._reporter.say,
-            self._reports.add,
-            self._page.add,
-            metrics.add,
+            self._reports.listener,
+            self._page.listener,
+            metrics.listener,
         )
+        self._listeners = tuple(listener for listener in listeners if listener is not None)
 
     def say(self, event: Event) -> None:
         """Tell everyone; the engine's hints do not know where the state is."""

@@ -19,6 +19,7 @@ from reconciler.core.history.events import ActionEnded, Event
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError
+from reconciler.ports import EventListener
 from reconciler.report.machine.documents import to_text
 from reconciler.report.machine.github import (
     applied_annotations,
@@ -83,10 +84,13 @@ class CiReports:
                 explain(unreported)
             raise
 
-    def add(self, event: Event) -> None:
-        """Remember how an action ended, where somebody wants a report of it."""
-        wanted = any(map(self.console.wants, ("markdown", "github")))
-        if wanted and isinstance(event, ActionEnded):
+    @property
+    def listener(self) -> EventListener | None:
+        """Told every event, where somebody wants a report of how actions ended."""
+        return self._add if any(map(self.console.wants, ("markdown", "github"))) else None
+
+    def _add(self, event: Event) -> None:
+        if isinstance(event, ActionEnded):
             self.ended.append(event)
 
     def plan(self, plan: Plan, refusals: Sequence[Refusal], exit_code: int) -> None:

@@ -59,6 +59,7 @@ class Console:
         # What goes beside a result is none: the default format is still expected.
         if all(output.format in beside for output in self.outputs):
             self.outputs += (Output(default),)
+        self._formats = frozenset(output.format for output in self.outputs)
         results = [output for output in self.outputs if output.format not in beside]
         if sum(output.path is None for output in results) > 1:
             raise click.UsageError(
@@ -74,6 +75,7 @@ class Console:
         self._has_reader = True
         self._files: dict[Path, AppendedFile] = {}
         self._colours: dict[int, bool] = {}
+        self._terminals: dict[int, bool] = {}
 
     def text(
         self, prefix: str = "", *, err: bool = False, now: datetime | None = None, state: str = ""
@@ -107,7 +109,7 @@ class Console:
 
     def wants(self, name: str) -> bool:
         """Whether a format was asked for, wherever it goes."""
-        return any(output.format == name for output in self.outputs)
+        return name in self._formats
 
     def emit(self, name: str, render: Callable[[], str]) -> None:
         """Give a finished result to every output of that format."""
@@ -177,7 +179,9 @@ class Console:
         if not self._has_reader and not err:
             return
         stream = sys.stderr if err else sys.stdout
-        if stream.isatty():
+        if id(stream) not in self._terminals:
+            self._terminals[id(stream)] = stream.isatty()
+        if self._terminals[id(stream)]:
             text = wrap_words(text, shutil.get_terminal_size().columns)
         try:
             # Click would take the colours away again wherever there is no terminal.

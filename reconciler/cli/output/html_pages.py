@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from reconciler.app.planning.planning import PlanResult
 from reconciler.app.planning.workspace import Workspace
 from reconciler.cli.output.console import Console
-from reconciler.core.history.events import Event
 from reconciler.core.history.timeline import Timeline
-from reconciler.ports import RequestListener
+from reconciler.ports import EventListener, RequestListener
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
 from reconciler.report.next_step import Commands
 
@@ -45,11 +44,11 @@ class ApplyPage:
         self._workspace = workspace
         self._timeline = Timeline()
 
-    def add(self, event: Event) -> None:
-        """Remember one event, where somebody wants the page."""
+    @property
+    def listener(self) -> EventListener | None:
+        """Told every event, where somebody wants the page."""
         # A page remembers every request: without one, a large apply need not pay for that.
-        if self._console.wants(FORMAT):
-            self._timeline.add(event)
+        return self._timeline.add if self._console.wants(FORMAT) else None
 
     @property
     def trace(self) -> RequestListener | None:
