@@ -74,7 +74,7 @@ T = TypeVar("T")
 # On a server that ignores the filter a search would read the whole list.
 _MAX_PAGES = 20
 _MAX_PAGES_OF_A_PROJECT = 400
-_ENCODER = json.JSONEncoder(allow_nan=False)
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,7 +354,10 @@ class HttpWorkloadApi:
         return await self._send(call, self._exchange.deadline())
 
     async def _send(self, call: Call, deadline: float) -> RawResponse | ApiResult:
-        bearer = await self._in_time(self._tokens.current(), deadline)
+        # Nearly every request finds one at hand, and needs no timer to wait for it.
+        bearer: BearerToken | ApiResult | None = self._tokens.held()
+        if bearer is None:
+            bearer = await self._in_time(self._tokens.current(), deadline)
         if isinstance(bearer, ApiResult):
             return bearer
         response = await self._exchange.send(call, deadline=deadline, bearer=bearer.token)

@@ -7,7 +7,7 @@ import math
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -133,8 +133,6 @@ class ApplyContext:
             self.known.pop(row.op, None)
             self._at.get(row.address, {}).pop(row.op, None)
         else:
-            # Nothing that is decided during a run looks at an echo, and there may be thousands.
-            row = row if row.echo is None else replace(row, echo=None)
             self.known[row.op] = row
             self._at.setdefault(row.address, {})[row.op] = row
 

@@ -101,8 +101,8 @@ def test_what_is_sent(tmp_path: Path) -> None:
     assert [DRY_RUN in body and STACK in body and OP not in body for _, body in bodies] == [
         True
     ] * 3
-    assert [body.count('"name": "good"') for _, body in bodies] == [0, 0, 1]
-    assert all('"suspend": true' in body and "gpu" not in body for _, body in bodies[:2])
+    assert [body.count('"name":"good"') for _, body in bodies] == [0, 0, 1]
+    assert all('"suspend":true' in body and "gpu" not in body for _, body in bodies[:2])
 
 
 def test_what_exists_is_checked_for_its_name_only(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from contextvars import ContextVar
+from typing import Self
 
 import aiohttp
 import httpx
@@ -171,15 +172,22 @@ class _Connector(aiohttp.TCPConnector):
 class _Body(httpx.AsyncByteStream):
     """The body of a response as it comes off the wire."""
 
+    # No generator: the event loop would keep account of each of them.
+
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
+            chunk = await self._response.content.readany()
         except aiohttp.ClientError as error:
             raise broken_connection_error(error) from error
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
 
     async def aclose(self) -> None:
         # After a whole body this gives the connection back, after a part of one it closes it.

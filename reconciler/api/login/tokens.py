@@ -57,6 +57,10 @@ class BearerToken:
 class TokenSource(Protocol):
     """Gives tokens; an ApiResult in place of one says why there is none."""
 
+    def held(self) -> BearerToken | None:
+        """The token at hand, where it is sure to serve: nobody need wait for it."""
+        ...
+
     async def current(self) -> BearerToken | ApiResult:
         """A token that should be accepted."""
         ...
@@ -94,6 +98,10 @@ class FixedSource:
     def __init__(self, credentials: FixedToken) -> None:
         self._bearer = _read_bearer(credentials.token.reveal())
 
+    def held(self) -> BearerToken | None:
+        """The token."""
+        return self._bearer
+
     async def current(self) -> BearerToken | ApiResult:
         """The token."""
         return self._bearer
@@ -113,6 +121,10 @@ class FileSource:
         self._path = path
         self._held: BearerToken | None = None
         self._signature: tuple[int, ...] | None = None
+
+    def held(self) -> BearerToken | None:
+        """None: the file has to be looked at each time."""
+        return None
 
     async def current(self) -> BearerToken | ApiResult:
         """The file's token; Unauthorised where it never had one."""
@@ -186,10 +198,17 @@ class ClientSource:
         self._refused: Unauthorised | None = None
         self._fetching: asyncio.Task[BearerToken | ApiResult] | None = None
 
+    def held(self) -> BearerToken | None:
+        """The token, until it is due to be renewed."""
+        if self._held is None or self._monotonic() >= self._held.due:
+            return None
+        return self._held.bearer
+
     async def current(self) -> BearerToken | ApiResult:
         """A token that has not expired, or why there is none."""
-        if self._held is not None and self._monotonic() < self._held.due:
-            return self._held.bearer
+        bearer = self.held()
+        if bearer is not None:
+            return bearer
         if self._refused is not None:
             return self._refused
         if self._fetching is None or self._fetching.done():

@@ -175,9 +175,13 @@ class Dispatcher:
                 return last
             before = lane.pace.limit
             began = self._clock.monotonic()
+            patience = self._patience(method, began)
             try:
-                async with asyncio.timeout(self._patience(method, began)):
+                if patience is None:
                     last = await attempt(tries)
+                else:
+                    async with asyncio.timeout(patience):
+                        last = await attempt(tries)
                 self.server.observe(last, began)
                 # The gate closes before the place of this request is given to the next one.
                 pause = self._heed(lane, last, self._clock.monotonic() - began)

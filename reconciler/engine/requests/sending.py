@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from reconciler.core.protocol.api_results import ApiResult, Method
@@ -61,16 +60,24 @@ async def send_recorded(
     ones are told how the sends before them went.
     Raises StoppedError when the run ends first.
     """
-    async with AsyncExitStack() as places:
-        await places.enter_async_context(work.run.dispatcher.ahead)
+    places = work.run.dispatcher.ahead
+    await places.acquire()
+    has_place = True
+    try:
         if work.run.halt:
             raise StoppedError
         await record(SendCounts())
 
         async def recorded(tries: SendCounts) -> ApiResult:
-            await places.aclose()
+            nonlocal has_place
+            if has_place:
+                has_place = False
+                places.release()
             if tries.sends:
                 await record(tries)
             return await attempt()
 
         return await work.send(method, recorded)
+    finally:
+        if has_place:
+            places.release()
