@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +15,7 @@ from reconciler.core.protocol.api_results import ApiResult
 from reconciler.core.redact import Redactor
 from reconciler.core.states.places import StatePlace
 from reconciler.errors import StateError
+from reconciler.values import dataclass
 
 EventListener = Callable[[Event], None]
 RequestListener = Callable[[RequestEnded], None]

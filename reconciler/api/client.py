@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -68,6 +68,7 @@ from reconciler.core.protocol.api_results import (
 from reconciler.core.redact import blank, find_secrets
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import BeforeSend
+from reconciler.values import dataclass
 
 T = TypeVar("T")
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +20,7 @@ from reconciler.specs.config import load_config
 from reconciler.specs.discovery.files import CONFIG_FILE
 from reconciler.specs.discovery.git import checkout_top, name_in_checkout
 from reconciler.state.filenames import GITIGNORE
+from reconciler.values import dataclass
 
 DISTRIBUTION = "workload-reconciler"
 GITHUB_FILE = ".github/workflows/workloads.yml"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
@@ -38,6 +38,7 @@ from reconciler.engine.requests.dispatcher import Dispatcher, StopSignal
 from reconciler.engine.requests.servertime import ServerTime
 from reconciler.errors import UnreachableError
 from reconciler.ports import Clock, EventListener, WorkloadApi
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     import httpx

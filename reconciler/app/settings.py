@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ from reconciler.core.secrets.rules import RedactionRules
 from reconciler.core.states.places import FilePlace, PlaceError, StatePlace, parse_place
 from reconciler.errors import InvalidInputError, UsageError
 from reconciler.specs.config import Config, name_below
+from reconciler.values import dataclass
 
 T = TypeVar("T")
 D = TypeVar("D")

@@ -7,7 +7,7 @@ or if somebody who is not the author of the specs has named or confirmed it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.api.urls import normalise_url
 from reconciler.app.committed import may_be_committed
@@ -16,6 +16,7 @@ from reconciler.app.settings import Settings
 from reconciler.core.model import Target
 from reconciler.core.planning.guards import check_target, unconfirmed_server
 from reconciler.errors import InvalidInputError
+from reconciler.values import dataclass
 
 ConfirmServer = Callable[[str, str], bool]
 """Asks a person whether a server is meant, given its URL and which file names it."""

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -32,6 +32,7 @@ from reconciler.cli.option_tables import (
 )
 from reconciler.cli.params import Output
 from reconciler.errors import ReconcilerError
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanRequest

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
+
+from reconciler.values import dataclass
 
 
 class Duration(click.ParamType[float]):

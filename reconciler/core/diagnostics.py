@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from reconciler.errors import Where
+from reconciler.values import dataclass
 
 
 class Severity(StrEnum):

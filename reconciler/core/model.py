@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from reconciler.core.lifecycle import Lifecycle
 from reconciler.core.stored_json import StoredJson
 from reconciler.errors import Where
+from reconciler.values import dataclass
 
 Json = Mapping[str, Any]
 

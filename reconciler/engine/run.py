@@ -7,7 +7,7 @@ import math
 import random
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -45,6 +45,7 @@ from reconciler.engine.requests.polling import PhaseWatch
 from reconciler.engine.requests.surge import SurgeGate
 from reconciler.errors import LockLostError, StateError
 from reconciler.ports import Clock, EventListener, RequestListener, WorkloadApi
+from reconciler.values import dataclass
 
 NOT_THE_API = "apply again once the server speaks the API"
 UNSENT = "the run ended before it was sent"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote
@@ -15,6 +15,7 @@ from reconciler.engine.lookup import CONTROLS
 from reconciler.engine.refresh import unless_ended
 from reconciler.engine.requests.dispatcher import Dispatcher
 from reconciler.ports import WorkloadApi
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

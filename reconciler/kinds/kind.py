@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from reconciler.kinds.fields import Template, UnreadableError
 from reconciler.kinds.updates import UpdateRules
+from reconciler.values import dataclass
 
 Pods: TypeAlias = Iterator[tuple[int, Template] | UnreadableError]
 """How many pods of which shape, or why some of them are not known; walking it may raise that."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
+
+from reconciler.values import dataclass
 
 Manifest: TypeAlias = Mapping[str, Any]
 

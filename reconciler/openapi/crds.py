@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.errors import InvalidInputError
 from reconciler.openapi.walk import Schema
+from reconciler.values import dataclass
 
 CRD = "CustomResourceDefinition"
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"

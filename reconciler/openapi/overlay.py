@@ -8,13 +8,14 @@ the documents of older versions lack some fields.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.core.json_pointer import escape_step
 from reconciler.errors import InvalidInputError
 from reconciler.openapi.translate import as_object
 from reconciler.openapi.walk import Schema
+from reconciler.values import dataclass
 
 IF_PRESENT = "x-if-present"
 _KEYS = frozenset(

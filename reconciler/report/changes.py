@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import SequenceMatcher
 from enum import Enum, auto
 from typing import Any, Literal
@@ -28,6 +28,7 @@ from reconciler.core.planning.plan import Drift, Plan
 from reconciler.core.redact import is_redacted, spell_marks
 from reconciler.core.review.content import Content, content_of
 from reconciler.core.shorten import shorten
+from reconciler.values import dataclass
 
 # Of what is removed as a whole, enough to recognise it: it is not sent.
 FIRST_LINES = 8

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import assert_never
 
 from reconciler.core.history.outcome import Cause, Failed, InDoubt, Skipped, Unsuccessful
 from reconciler.core.model import Address
+from reconciler.values import dataclass
 
 # A command as a hint names it: its options may follow at once. What a report is called, and which
 # command a run was, is no hint: that is a title, stands in brackets, or behind its label.

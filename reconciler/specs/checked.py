@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Self
 
 from reconciler.core.diagnostics import Diagnostic
@@ -14,6 +14,7 @@ from reconciler.errors import Where
 from reconciler.specs.discovery.files import CONFIG_FILE, DEFAULTS_FILE
 from reconciler.specs.discovery.ignoring import IGNORE_FILE
 from reconciler.specs.source.fileaccess import STDIN
+from reconciler.values import dataclass
 
 # A change here may bring in specs that have not changed themselves.
 _DECIDING = frozenset({CONFIG_FILE, IGNORE_FILE})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +26,7 @@ from reconciler.specs.source.documents import Document
 from reconciler.specs.source.fileaccess import ReadBoundary, absolute, is_folder, posix_name
 from reconciler.specs.source.nodes import Node, Step, place_of_value
 from reconciler.specs.source.source_cache import read_data
+from reconciler.values import dataclass
 
 _SECRETS = frozenset({"token", "client_id", "client_secret", "clientSecret", "password", "secret"})
 

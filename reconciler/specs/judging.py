@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic, has_errors
@@ -25,6 +24,7 @@ from reconciler.specs.source.documents import Document, Reading
 from reconciler.specs.source.quoting import quote
 from reconciler.specs.source.source_cache import SourceCache
 from reconciler.specs.verdicts import NO_FINDINGS, DocumentFindings, ObjectReference, SpecFacts
+from reconciler.values import dataclass
 
 # What any spec or manifest has, and hardly any other file.
 _OURS = frozenset({"metadata", "lifecycle", "apiVersion", "kind"})

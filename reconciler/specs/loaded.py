@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from reconciler.core.model import Address, Desired
@@ -18,6 +18,7 @@ from reconciler.specs.rules.checks import effective
 from reconciler.specs.source.deadline import Deadline
 from reconciler.specs.source.nodes import place_of_value, resolve_steps
 from reconciler.specs.verdicts import SpecFacts
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain, islice
 from operator import attrgetter
 
@@ -19,6 +19,7 @@ from reconciler.specs.rules.suppressions import (
     unused_suppressions,
 )
 from reconciler.specs.verdicts import DocumentFindings, SpecFacts
+from reconciler.values import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

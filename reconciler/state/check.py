@@ -6,7 +6,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from reconciler.core.model import Own, Purpose, Recorded
@@ -18,12 +18,13 @@ from reconciler.state.locking.lock import StateLock
 from reconciler.state.rows import SELECT, from_values
 from reconciler.state.schema import check_schema
 from reconciler.state.state_errors import explain_errors
+from reconciler.values import dataclass
 
 # Of a badly damaged file SQLite has a great deal to say, and all of it means the same.
 _MOST_PAGES = 10
 
 
-@dataclass
+@dataclass()
 class _Content:
     """What one file holds, and what is wrong with it."""
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ssl
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import InvalidInputError
+from reconciler.values import dataclass
 
 _MISMATCHES = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH")
 _EXPIRED = "CERTIFICATE_EXPIRED"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
 from reconciler.api.secret import Secret
 from reconciler.api.urls import is_host, is_loopback
 from reconciler.errors import InvalidInputError
+from reconciler.values import dataclass
 
 _DEFAULT_PORT = 80
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.api.secret import Secret
 from reconciler.errors import UnreachableError
+from reconciler.values import dataclass
 
 _HINT = (
     "give --token-file FILE, or set RUNAI_TOKEN, "

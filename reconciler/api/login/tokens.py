@@ -6,7 +6,6 @@ import asyncio
 import json
 import stat
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlencode
@@ -34,6 +33,7 @@ from reconciler.core.protocol.api_results import (
     Unauthorised,
     Unavailable,
 )
+from reconciler.values import dataclass
 
 SendLogin = Callable[[Call, Secret], Awaitable[RawResponse | NotSent | Ambiguous]]
 Monotonic = Callable[[], float]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import httpx
 
 from reconciler.ports import BeforeSend
+from reconciler.values import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

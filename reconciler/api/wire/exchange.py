@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -19,6 +18,7 @@ from reconciler.core.protocol.api_results import Ambiguous, NotSent
 from reconciler.core.redact import blank
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import BeforeSend
+from reconciler.values import dataclass
 
 MAX_MESSAGE = 2_000
 MAX_TITLE = 80

@@ -7,12 +7,12 @@ else, and the error names the field by its path: `workload.metadata.id`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 from reconciler.api.urls import is_workload_id
 from reconciler.core.model import Address, Json, LastSeen, Remote
+from reconciler.values import dataclass
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.app.applying.runlog import RunLog
@@ -50,6 +50,7 @@ from reconciler.engine.run import (
 )
 from reconciler.errors import LockLostError, StateError, UsageError
 from reconciler.ports import EventListener, RequestListener, StateStore
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session

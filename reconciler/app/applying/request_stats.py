@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.core.protocol.api_results import (
@@ -18,6 +18,7 @@ from reconciler.core.protocol.api_results import (
 )
 from reconciler.engine.requests.dispatcher import Attempt, Dispatcher, OnRetry, Retry
 from reconciler.ports import Clock
+from reconciler.values import dataclass
 
 # Every result that the rules of core/retry.py let a request be repeated after. Their names are
 # published as labels of a metric.

@@ -6,7 +6,7 @@ import dataclasses
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from reconciler.core.history.events import ActionEnded, ActionStarted, Event, RunFinished
@@ -18,6 +18,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import ActionEntry, RunEntry, RunHistory, link_of
 from reconciler.state.locking.lock_owner import this_process
+from reconciler.values import dataclass
 
 # So many actions are written down in one transaction of their own: each costs a sync of the disk,
 # which the records of the workloads are waiting for as well.

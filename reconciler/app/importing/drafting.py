@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.core.model import Remote
@@ -12,6 +11,7 @@ from reconciler.core.protocol.live import WorkloadType
 from reconciler.core.redact import Redactor
 from reconciler.core.running.draft import draft_spec, file_names, find_hidden
 from reconciler.report.machine.documents import to_yaml
+from reconciler.values import dataclass
 
 # So many fields are named of a workload with secrets.
 _MOST_NAMED = 3

@@ -7,7 +7,7 @@ not recorded. The next run finds those specs, and records their workloads.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.app.importing.drafting import Draft, DraftRules, draft_files
@@ -36,6 +36,7 @@ from reconciler.errors import InvalidInputError, UnreachableError, UsageError
 from reconciler.ports import EventListener
 from reconciler.specs.config import name_below
 from reconciler.specs.source.fileaccess import ReadBoundary, ReadFailure
+from reconciler.values import dataclass
 
 Found = tuple[UnmanagedWorkload, Remote | None]
 

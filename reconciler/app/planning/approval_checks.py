@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from reconciler.report.machine.documents import action_document
 from reconciler.resources import load_schema
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.source.fileaccess import ReadBoundary
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanResult

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.app.session import Session
 from reconciler.app.settings import Settings
@@ -37,6 +37,7 @@ from reconciler.errors import RefusedError, UnreachableError
 from reconciler.report.error_field import find_field
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.rules.codes import make_diagnostic
+from reconciler.values import dataclass
 
 COMMAND = "validate --server"
 # Between two looks for what was created and is not to be seen yet.

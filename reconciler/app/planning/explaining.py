@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from reconciler.core.redact import Redactor
 from reconciler.core.review.explanation import Explanation, explain_workload, with_places
 from reconciler.errors import UsageError
 from reconciler.ports import EventListener, RecordStore
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session

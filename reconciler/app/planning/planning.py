@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from reconciler.app.planning.approval_checks import check_named_projects
@@ -54,6 +54,7 @@ from reconciler.ports import EventListener, RecordStore
 from reconciler.report.machine.documents import action_document
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.source.fileaccess import is_folder
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from reconciler.app.planning.endings import read_what_is_over
@@ -15,6 +15,7 @@ from reconciler.core.diff.comparison import compare
 from reconciler.core.model import Desired, Header, Live, Missing, Recorded, Remote
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.redact import Redactor
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.session import Session

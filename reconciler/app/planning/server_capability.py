@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from reconciler.core.protocol.api_results import (
 from reconciler.core.protocol.capabilities import CanUpdate, agree_on_dry_run
 from reconciler.core.protocol.retry import SendCounts
 from reconciler.engine.refresh import unless_ended
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.session import Session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from signal import Signals
 
 from reconciler.app.applying.runlog import edit_entry
@@ -27,6 +27,7 @@ from reconciler.errors import InvalidInputError, ReconcilerError, RefusedError, 
 from reconciler.ports import ActionEntry, EventListener, StateStore
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.source.deadline import Deadline
+from reconciler.values import dataclass
 
 _VERSION_HINT = "set api_version in reconciler.yaml to the server's, if that is 2.24 or later"
 

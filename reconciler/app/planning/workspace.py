@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from reconciler.specs.config import Config, config_file, find_root, load_config
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.source.deadline import Deadline
 from reconciler.specs.source.fileaccess import near_miss
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.core.model import Desired

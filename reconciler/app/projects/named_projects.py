@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.projects.server_projects import ServerProjects
@@ -13,6 +13,7 @@ from reconciler.core.projects.names import ProjectName
 from reconciler.core.projects.pins import check_pins, explained_projects, renew_pins
 from reconciler.core.projects.resolution import Resolution, leave_unresolved
 from reconciler.errors import UsageError
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

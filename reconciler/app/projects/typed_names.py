@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.core.globs import matches_any
@@ -16,6 +16,7 @@ from reconciler.core.projects.addresses import (
 )
 from reconciler.core.projects.names import ProjectName, may_be_on_server
 from reconciler.errors import UsageError
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.planning.planning import PlanRequest

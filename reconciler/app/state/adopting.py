@@ -11,7 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.planning.server_capability import find_capability
@@ -36,6 +36,7 @@ from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.transitions import outlived_by
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import EventListener
+from reconciler.values import dataclass
 
 Agree = Callable[[Proposal], bool]
 """Shown what would be recorded; False leaves everything as it is."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from reconciler.app.settings import Settings
@@ -19,6 +19,7 @@ from reconciler.core.model import Target
 from reconciler.errors import StateError
 from reconciler.ports import EventListener, StateStore
 from reconciler.state.places import create_state, is_there
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session

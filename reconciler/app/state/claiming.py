@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.app.applying.applying import ApplyResult, run_plan
 from reconciler.app.planning.deciding import plan_target
@@ -28,6 +28,7 @@ from reconciler.engine.records import accept, without_other_id
 from reconciler.engine.run import ApplyOptions
 from reconciler.errors import RefusedError, StateError, UnreachableError
 from reconciler.ports import EventListener
+from reconciler.values import dataclass
 
 IN_DOUBT = (Own.CREATING, Own.UNCONFIRMED, Own.LATE_CREATE_POSSIBLE)
 # What can be looked up again, or given up: also a delete that does not come to its end.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 
 from reconciler.app.planning.deciding import plan_target
@@ -20,6 +20,7 @@ from reconciler.core.protocol.marker import DRY_RUN, Marker, read_marker, read_o
 from reconciler.core.redact import Redactor
 from reconciler.engine.records import adopt_found
 from reconciler.engine.run import mint_op
+from reconciler.values import dataclass
 
 Examined = Adoption | NotAdopted
 

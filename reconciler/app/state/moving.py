@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from reconciler.app.applying.runlog import edit_entry
 from reconciler.app.state.state_edits import Confirm, entries, refuse_doubt
@@ -28,6 +27,7 @@ from reconciler.core.states.places import FilePlace, StatePlace
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import StateStore
 from reconciler.state.places import create_state, is_there
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.projects.named_projects import resolve_workspace
@@ -23,6 +23,7 @@ from reconciler.core.redact import Redactor
 from reconciler.engine.records import adopt_found
 from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import EventListener, StateStore
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

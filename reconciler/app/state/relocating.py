@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from reconciler.app.applying.runlog import edit_entry
@@ -23,6 +23,7 @@ from reconciler.errors import RefusedError, StateError, UsageError
 from reconciler.ports import IN_USE, StateContent, StateStore, Transit
 from reconciler.state.places import create_state, is_there, open_state
 from reconciler.state.state_errors import refuse_transit
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.app.applying.runlog import edit_entry
@@ -17,6 +16,7 @@ from reconciler.core.secrets.rules import RedactionRules
 from reconciler.core.states.places import FilePlace, StatePlace
 from reconciler.errors import RefusedError, StateError
 from reconciler.ports import StateCopy, StateStore
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

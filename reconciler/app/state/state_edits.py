@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from reconciler.core.states.places import FilePlace, StatePlace
 from reconciler.errors import RefusedError, StateError
 from reconciler.ports import ActionEntry, StateStore
 from reconciler.state.backups import next_backup
+from reconciler.values import dataclass
 
 Confirm = Callable[[Sequence[Recorded]], bool]
 """Shown what is about to be done; False leaves everything as it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.app.planning.workspace import Workspace, open_workspace, read_config
@@ -13,6 +13,7 @@ from reconciler.core.model import Desired
 from reconciler.core.projects.names import ProjectName
 from reconciler.core.projects.resolution import Resolution
 from reconciler.specs.config import config_file
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -53,6 +53,7 @@ from reconciler.errors import InvalidInputError, ReconcilerError, UnreachableErr
 from reconciler.report.text.doctor import Check, DoctorReport, Level
 from reconciler.specs.config import Config
 from reconciler.state.places import is_there, report_storage, summarize_state, try_lock
+from reconciler.values import dataclass
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.model import Live, Missing, Own, Recorded
@@ -13,6 +13,7 @@ from reconciler.core.protocol.live import LiveWorkload
 from reconciler.engine.refresh import unless_ended
 from reconciler.engine.requests.live_list import LiveList, list_live
 from reconciler.kinds.registry import runs_to_completion
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.session import Session

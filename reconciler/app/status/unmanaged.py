@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,6 +25,7 @@ from reconciler.core.running.idle import find_idle
 from reconciler.core.running.search import LiveSearch
 from reconciler.core.running.unmanaged import RecordedKeys, UnmanagedWorkload
 from reconciler.errors import UsageError
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session

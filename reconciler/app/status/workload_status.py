@@ -8,7 +8,6 @@ import math
 import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 from reconciler.app.projects.named_projects import need_same_projects
 from reconciler.app.projects.server_projects import ServerProjects
@@ -33,6 +32,7 @@ from reconciler.errors import ReconcilerError, UnreachableError, UsageError
 from reconciler.ports import EventListener, StateStore
 from reconciler.report.status.explanation import StatusExplanation
 from reconciler.report.status.status import Status
+from reconciler.values import dataclass
 
 # A server that answers nothing for so long is in trouble, whatever it will say later.
 PATIENCE = 30.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
@@ -37,6 +37,7 @@ from reconciler.report.markdown.markdown import (
     markdown_plan,
 )
 from reconciler.report.next_step import Commands
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     # A plan shows no apply, and need not load what carries one out.

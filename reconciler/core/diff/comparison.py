@@ -7,7 +7,7 @@ the server against the record's echo.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -36,6 +36,7 @@ from reconciler.core.planning.renewal import renew, renew_row
 from reconciler.core.protocol.changes import as_shown
 from reconciler.core.protocol.marker import read_marker, read_rev, unmark
 from reconciler.core.redact import Redactor
+from reconciler.values import dataclass
 
 _NO_CONTENT: Json = MappingProxyType({})
 

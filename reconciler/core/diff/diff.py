@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, StrEnum
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from reconciler.core.json_pointer import escape_step, join_steps, split_pointer
 from reconciler.core.named_items import items_by_name, names_of
 from reconciler.core.redact import is_redacted, spell_marks
 from reconciler.kinds.updates import covers
+from reconciler.values import dataclass
 
 
 class Absent(Enum):

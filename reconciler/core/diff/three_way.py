@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from reconciler.core.diff.diff import (
@@ -33,6 +33,7 @@ from reconciler.core.json_pointer import escape_step
 from reconciler.core.model import Json
 from reconciler.core.named_items import items_by_name, names_of
 from reconciler.core.redact import is_redacted
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from reconciler.core.diff.comparison import LiveContent, compare_echo
@@ -20,6 +20,7 @@ from reconciler.core.model import NO_CHANGE, Json, Recorded
 from reconciler.core.protocol.capabilities import UPDATE_FIELDS
 from reconciler.core.protocol.changes import as_shown, declared_by_us
 from reconciler.core.redact import MARK, Redactor
+from reconciler.values import dataclass
 
 # Fields that the cluster writes into an object and nobody submits.
 CLUSTER_FIELDS = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from reconciler.core.lifecycle import AfterCompletion, Lifecycle
 from reconciler.core.model import Purpose, Recorded
 from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
 from reconciler.kinds.registry import runs_to_completion
+from reconciler.values import dataclass
 
 _RUNS = (WorkloadPhase.RUNNING, WorkloadPhase.DEGRADED, WorkloadPhase.UPDATING)
 

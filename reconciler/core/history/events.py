@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.core.history.outcome import Outcome
 from reconciler.core.history.provenance import UNKNOWN_PROVENANCE, Provenance
 from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.model import Address
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
+
+from reconciler.values import dataclass
 
 # The API has no code for it: the documented messages and those of Kubernetes have the word.
 _QUOTA = re.compile(r"\bquotas?\b", re.IGNORECASE)

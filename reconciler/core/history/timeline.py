@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ from reconciler.core.history.events import (
 from reconciler.core.history.outcome import NAMES, Failed, Outcome, Succeeded
 from reconciler.core.model import Address
 from reconciler.core.shorten import shorten
+from reconciler.values import dataclass
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from reconciler.core.model import (
     Recorded,
 )
 from reconciler.errors import Where
+from reconciler.values import dataclass
 
 
 class Reason(StrEnum):

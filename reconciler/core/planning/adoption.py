@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core.model import Address, Recorded
 from reconciler.core.planning.actions import AnyAction
 from reconciler.core.protocol.marker import Marker
+from reconciler.values import dataclass
 
 
 class NotAdoptedReason(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -30,6 +30,7 @@ from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.changes import ShownRev, declared_by_us
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.redact import Redactor
+from reconciler.values import dataclass
 
 
 class OnDrift(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler.core.diff.comparison import Compared, SpecChanges, compare, compare_spec
@@ -21,6 +21,7 @@ from reconciler.core.protocol.changes import (
 )
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.redact import Redactor
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.core.ending.workload_limit import WorkloadLimit
 from reconciler.core.model import Address, LastSeen, Live, Missing, Own, Recorded, Remote, Target
 from reconciler.core.planning.actions import Create, Delete, Reason, Replace, Update
 from reconciler.core.planning.plan import Plan
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

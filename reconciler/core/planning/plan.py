@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +28,7 @@ from reconciler.core.planning.actions import (
 )
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.quotas.project_quota import ProjectQuota
+from reconciler.values import dataclass
 
 PLAN_FORMAT_VERSION = "1.1"
 FORMAT_VERSION = "1.0"

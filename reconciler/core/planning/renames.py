@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from reconciler.core.diagnostics import Diagnostic, Severity
@@ -12,6 +11,7 @@ from reconciler.core.digest import canonical, digest_text
 from reconciler.core.model import ENDS, Address, Json
 from reconciler.core.planning.actions import AnyAction, Create, Delete
 from reconciler.core.redact import Redactor
+from reconciler.values import dataclass
 
 Ends = TypeVar("Ends", Delete, Create)
 Key = tuple[str, str]

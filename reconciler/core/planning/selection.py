@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from reconciler.core.globs import matches_any
 from reconciler.core.model import Address, Desired, Recorded
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

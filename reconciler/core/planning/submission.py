@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from enum import Enum
 from typing import Any
 
@@ -21,6 +21,7 @@ from reconciler.core.model import (
 )
 from reconciler.core.planning.renewal import renew
 from reconciler.core.redact import Redactor, is_redacted
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

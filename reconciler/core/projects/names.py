@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from reconciler.values import dataclass
 
 # The API's own rule for the names of projects.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
+
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.core.projects.names import ProjectName

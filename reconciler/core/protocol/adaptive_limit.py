@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from reconciler.values import dataclass
 
 START = 8.0
 FLOOR = 2.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core.model import Remote
@@ -14,6 +13,7 @@ from reconciler.core.protocol.live import (
     ServerProject,
     WorkloadType,
 )
+from reconciler.values import dataclass
 
 # The status of a refusal for want of rights.
 FORBIDDEN = 403

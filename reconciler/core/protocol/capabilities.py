@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from reconciler.values import dataclass
 
 LATEST: Final = "latest"
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from reconciler.core.model import Address
+from reconciler.values import dataclass
 
 
 class WorkloadPhase(StrEnum):

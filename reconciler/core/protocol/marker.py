@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.model import Json
+from reconciler.values import dataclass
 
 PREFIX = "workload-reconciler/"
 OP = PREFIX + "op"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from reconciler.core.protocol.api_results import (
     Accepted,
     Acknowledged,
@@ -29,6 +27,7 @@ from reconciler.core.protocol.api_results import (
     WorkloadCount,
     WorkloadPage,
 )
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

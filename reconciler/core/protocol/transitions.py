@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from reconciler.core.model import Own, Purpose, Recorded
+from reconciler.values import dataclass
 
 # A POST that was not answered for this long will not be carried out later (assumption A4).
 QUIET = timedelta(seconds=300)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from reconciler.core.protocol.live import PoolQuota
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.core.model import Json

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from typing import Any
 
 from reconciler.core.diff.diff import ABSENT, Origin, without
@@ -22,6 +22,7 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan
 from reconciler.core.planning.selection import Selection
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

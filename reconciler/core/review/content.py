@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.digest import canonical
@@ -11,6 +10,7 @@ from reconciler.core.model import Json
 from reconciler.core.planning.actions import AnyAction, document_of, recorded_of
 from reconciler.core.redact import HIDDEN, spell_marks
 from reconciler.core.stored_json import StoredJson
+from reconciler.values import dataclass
 
 # What a process is started with, in pods and in the kinds around them.
 COMMANDS = ("command", "args", "entrypoint", "script")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -37,6 +37,7 @@ from reconciler.core.planning.renewal import renew_row
 from reconciler.core.redact import Redactor
 from reconciler.errors import Where
 from reconciler.kinds.registry import runs_to_completion
+from reconciler.values import dataclass
 
 
 class ChangedBy(StrEnum):

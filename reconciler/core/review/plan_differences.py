@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.diff.diff import FieldChange, find_changes
 from reconciler.core.model import Json
+from reconciler.values import dataclass
 
 # Where a spec stands, and how its reason is worded, is no part of what was approved.
 _UNBOUND = frozenset({"source", "detail", "declared_in"})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from reconciler.core.running.idle import IdleSearch
 from reconciler.core.running.unmanaged import UnmanagedWorkload
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

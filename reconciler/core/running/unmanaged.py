@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 
 from reconciler.core.model import Recorded
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.protocol.marker import Marker
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
 from reconciler.core.digest import digest
 from reconciler.core.globs import matches_any
 from reconciler.core.secrets.names import NameKind, kind_of_name
+from reconciler.values import dataclass
 
 # Raised with every change of the built-in rules, so that a state knows by which it was written.
 VERSION = 7

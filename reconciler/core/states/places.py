@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from urllib.parse import unquote
+
+from reconciler.values import dataclass
 
 DEFAULT_SCHEMA = "reconciler"
 _SCHEMES = ("postgresql", "postgres")

@@ -8,7 +8,6 @@ import itertools
 import math
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.protocol.adaptive_limit import AdaptiveLimit
@@ -24,6 +23,7 @@ from reconciler.core.protocol.api_results import (
 from reconciler.core.protocol.retry import RULES, SendCounts, asked_pause, may_retry
 from reconciler.engine.requests.servertime import ServerTime
 from reconciler.ports import Clock
+from reconciler.values import dataclass
 
 BACKOFF_CAP = 20.0
 PAUSE_CAP = 120.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from reconciler.core.protocol.api_results import (
     Ambiguous,
@@ -16,6 +15,7 @@ from reconciler.core.protocol.api_results import (
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.engine.requests.dispatcher import Dispatcher
 from reconciler.ports import LiveApi
+from reconciler.values import dataclass
 
 # So often a list is read whose pages overlap, or hold fewer than the server counts.
 _WALKS = 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from reconciler.core.history.events import Summary
 from reconciler.core.history.time_series import (
@@ -30,6 +29,7 @@ from reconciler.report.html.components import (
 from reconciler.report.html.markup import Html, fragment, lines, tag
 from reconciler.report.machine.documents import to_line, unsaved_document
 from reconciler.report.text.formatting import gpu_number, number_of
+from reconciler.values import dataclass
 
 UNSAVED = SLOWDOWNS = 100
 

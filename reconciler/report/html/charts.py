@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from reconciler.core.history.time_series import Point, thin_out, value_at
 from reconciler.report.html.markup import Html, fragment, lines, tag
+from reconciler.values import dataclass
 
 WIDTH, HEIGHT = 1000.0, 240.0
 COLUMNS = 250

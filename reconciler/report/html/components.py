@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
 from reconciler.core.file_names import under_prefix
@@ -12,6 +11,7 @@ from reconciler.core.model import Address
 from reconciler.core.shorten import shorten
 from reconciler.errors import Where
 from reconciler.report.html.markup import Child, Html, fragment, tag
+from reconciler.values import dataclass
 
 LOOKS: Mapping[type[Outcome], str] = {
     Succeeded: "done",

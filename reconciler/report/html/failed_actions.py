@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from reconciler.core.history.outcome import NAMES, Failed, InDoubt, Skipped, Unsuccessful
@@ -26,6 +25,7 @@ from reconciler.report.html.components import (
 from reconciler.report.html.markup import Html, fragment, lines, tag
 from reconciler.report.next_step import Commands, next_step
 from reconciler.report.text.formatting import number_of
+from reconciler.values import dataclass
 
 GROUPS = 60
 MEMBERS = 30

@@ -7,10 +7,10 @@ are listed here: none of them runs a script, loads a resource or leads out of th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from html import escape
 
 from reconciler.report.text.escape import escape_terminal
+from reconciler.values import dataclass
 
 _VOID = frozenset({"line", "meta", "path", "rect"})
 _ELEMENTS = frozenset(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler import __version__
@@ -45,6 +44,7 @@ from reconciler.report.next_step import COMMANDS, Commands
 from reconciler.report.standing import find_standings, plan_concerns
 from reconciler.report.text.formatting import at_work, number_of
 from reconciler.report.text.text import Text
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.planning.guards import Refusal
@@ -14,6 +14,7 @@ from reconciler.report.html.markup import Html, complete, fragment, lines, tag
 from reconciler.report.html.pages import PageContent, footer
 from reconciler.report.html.planned import diagnostics_section, refusals_section
 from reconciler.report.text.formatting import number_of
+from reconciler.values import dataclass
 
 _WORST_FIRST = (PageMood.BAD, PageMood.ATTENTION, PageMood.GOOD)
 

@@ -7,7 +7,7 @@ warnings and ten notices. So the first one says it all.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, Severity
@@ -21,6 +21,7 @@ from reconciler.report.next_step import COMMANDS, Commands, hint_after
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import at_work, gpu_number, number_of
 from reconciler.report.text.text import Text
+from reconciler.values import dataclass
 
 # What GitHub takes as the summary of one step, in bytes; more makes it drop the whole of it.
 SUMMARY_LIMIT = 1024 * 1024

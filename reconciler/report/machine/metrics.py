@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import product
 from typing import get_args
 
@@ -14,6 +14,7 @@ from reconciler.core.model import Own
 from reconciler.core.planning.actions import AnyAction, Delete, Forget, Hold, Keep, Reason
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.live import WorkloadPhase
+from reconciler.values import dataclass
 
 LAST_SUCCESS = "reconciler_last_success_timestamp_seconds"
 FAMILIES = {

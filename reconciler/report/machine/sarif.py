@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from reconciler import __version__
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.report.machine.fingerprints import fingerprints
+from reconciler.values import dataclass
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

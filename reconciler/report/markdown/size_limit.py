@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from reconciler.values import dataclass
 
 # No page with nothing in its sections comes near this size.
 LEAST = 8_000

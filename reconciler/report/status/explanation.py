@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.core.protocol.live import Occurrence, PendingReason
 from reconciler.report.status.status import Status, status_document
 from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
+from reconciler.values import dataclass
 
 # The latest of each: what led to today's phase is rarely older.
 MOST = 10

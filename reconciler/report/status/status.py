@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -31,6 +30,7 @@ from reconciler.report.text.formatting import (
     gpu_number,
     replacement_text,
 )
+from reconciler.values import dataclass
 
 IN_DOUBT = "in doubt"
 UNDER_WAY = "under way"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.report.text.escape import escape_terminal
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.errors import Where

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +14,7 @@ from reconciler.core.planning.plan import FORMAT_VERSION
 from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import columns, number_of
+from reconciler.values import dataclass
 
 
 class Level(StrEnum):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from reconciler.specs.compose.manifest_integers import patch_tree
 from reconciler.specs.compose.merging import alternatives_dropped_by
 from reconciler.specs.source.documents import Document
 from reconciler.specs.source.nodes import Entry, Node, Step, plain
+from reconciler.values import dataclass
 
 MERGE, SET, REMOVE = "patch", "set", "remove"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from reconciler.specs.source.fileaccess import (
     describe_os_error,
     posix_name,
 )
+from reconciler.values import dataclass
 
 CONFIG_FILE = "reconciler.yaml"
 DEFAULTS_FILE = "_defaults.yaml"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 from reconciler.core.diagnostics import Diagnostic
@@ -19,6 +19,7 @@ from reconciler.specs.rules.codes import CODES, make_diagnostic
 from reconciler.specs.schema.compiled_schema import did_you_mean
 from reconciler.specs.source.quoting import quote
 from reconciler.specs.source.source_text import SourceText
+from reconciler.values import dataclass
 
 MARK = "reconciler:ignore"
 

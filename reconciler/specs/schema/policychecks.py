@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.model import Address
@@ -17,6 +17,7 @@ from reconciler.specs.rules.tree_diagnostics import diagnostic_at
 from reconciler.specs.schema.policies import Policy
 from reconciler.specs.schema.policyprocess import CaseKey, PolicyCase, judge_policies
 from reconciler.specs.source.deadline import Deadline
+from reconciler.values import dataclass
 
 
 @dataclass(slots=True, kw_only=True)

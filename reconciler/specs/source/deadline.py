@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn
 
 from reconciler.errors import InvalidInputError
+from reconciler.values import dataclass
 
 # What is in hand when the time is over may come to its own end, with a diagnostic that says more.
 _GRACE = 2.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from reconciler.core.json_pointer import split_pointer
 from reconciler.errors import Where
 from reconciler.specs.source.quoting import quote
 from reconciler.specs.source.source_text import SourceText
+from reconciler.values import dataclass
 
 Step = str | int
 

@@ -7,7 +7,7 @@ the process down on deep nesting), expand aliases without limit and follow YAML 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 import yaml
@@ -26,6 +26,7 @@ from reconciler.specs.source.nodes import (
 from reconciler.specs.source.quoting import quote
 from reconciler.specs.source.scalars import read_core, read_plain
 from reconciler.specs.source.source_text import SourceText
+from reconciler.values import dataclass
 
 LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 

@@ -8,12 +8,12 @@ import os
 import socket
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import LockedError
 from reconciler.state.database import now, transaction
 from reconciler.state.locking.lock import StateLock
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

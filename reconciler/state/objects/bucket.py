@@ -9,7 +9,6 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -21,6 +20,7 @@ from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
 from reconciler.core.states.places import ObjectPlace
 from reconciler.state.objects.storage_errors import may_be_repeated, to_error
 from reconciler.state.shared.timings import Timings
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from obstore import UpdateVersion

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from reconciler.state.objects.segments import (
     unpack_object,
 )
 from reconciler.state.shared.holder import Holder
+from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from obstore import UpdateVersion

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from reconciler.core.model import Header, Own, Target
@@ -11,6 +11,7 @@ from reconciler.errors import StateError
 from reconciler.ports import ActionEntry, RunEntry, Transit
 from reconciler.state.objects.segments import Segment, Snapshot
 from reconciler.state.rows import COLUMNS, read_pins
+from reconciler.values import dataclass
 
 _OWN = list(COLUMNS).index("own")
 _LAST_SENT = list(COLUMNS).index("last_sent_at")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -15,6 +15,7 @@ from reconciler.ports import ActionEntry, RunEntry
 from reconciler.state.rows import COLUMNS
 from reconciler.state.shared.commit import Commit
 from reconciler.state.shared.holder import Holder
+from reconciler.values import dataclass
 
 FORMAT = 1
 LOG, SNAPSHOTS, HISTORY, COPIES, PROBES = "log", "snapshots", "history", "copies", "probes"

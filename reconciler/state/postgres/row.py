@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from reconciler.core.model import Header, Target
@@ -16,6 +16,7 @@ from reconciler.state.postgres.schema import check_format
 from reconciler.state.rows import read_pins
 from reconciler.state.shared.holder import Holder
 from reconciler.state.state_errors import refuse_transit
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from reconciler.core.model import Own
@@ -12,6 +12,7 @@ from reconciler.ports import ActionEntry, RunEntry
 from reconciler.state.postgres.schema import quote_name
 from reconciler.state.rows import COLUMNS, storable
 from reconciler.state.shared.commit import MAX_COPIES, Commit
+from reconciler.values import dataclass
 
 _SQL_TYPES = {str: "text", int: "bigint"}
 _RUN = tuple(field.name for field in fields(RunEntry))

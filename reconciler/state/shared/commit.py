@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from reconciler.ports import ActionEntry, RunEntry
+from reconciler.values import dataclass
 
 MAX_COPIES = 5
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from reconciler.errors import LockedError, LockLostError, ReconcilerError, StateError
+from reconciler.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
