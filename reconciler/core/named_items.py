@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+from reconciler.core.stored_json import MAPS
 
 
 def names_of(items: Sequence[Any]) -> list[str] | None:
     """The `name` of each item; None unless every item has one and all are different."""
-    names = [item.get("name") if isinstance(item, Mapping) else None for item in items]
+    names = [item.get("name") if isinstance(item, MAPS) else None for item in items]
     texts = [name for name in names if isinstance(name, str)]
     return texts if len({*texts}) == len(items) else None
 

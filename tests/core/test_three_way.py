@@ -19,6 +19,7 @@ from reconciler.core.diff.three_way import (
     rebase_echo,
 )
 from reconciler.core.redact import Redactor
+from reconciler.core.stored_json import StoredJson
 
 REDACTOR = Redactor("lineage")
 SECRET = "hf_abcdefghijklmnopqrstuvwxyz0123456789"
@@ -64,6 +65,17 @@ CASES: dict[str, tuple[Any, Any, Any, Any, tuple[Any, Any, Any]]] = {
     "taken out by somebody": ({"a": 1}, {"a": 1}, {"a": 1}, {}, ({}, [], [("/a", 1)])),
     "rewritten once": ({"a": "1000m"}, {"a": "1000m"}, {"a": "1"}, None, ({"a": "1"}, [], [])),
     "never repeated": ({"a": 1}, {"a": 1}, {}, {}, ({"a": 1}, [], [])),
+    "true is not 1": (
+        *({"m": {"a": True}}, {"m": {"a": True}}, {"m": {"a": 1}}, {"m": {"a": True}}),
+        ({"m": {"a": True}}, [], [("/m/a", 1)]),
+    ),
+    "the author puts true for 1": (
+        {"a": 1},
+        {"a": True},
+        {"a": 1},
+        {"a": 1},
+        ({"a": True}, [], []),
+    ),
     "a list without names is one value": (
         *({"l": [1, 2]}, {"l": [1, 2]}, None, {"l": [2, 1]}),
         ({"l": [2, 1]}, [], [("/l", [1, 2])]),
@@ -197,6 +209,15 @@ def test_law_an_author_who_changed_nothing_changes_nothing(spec: Any, echo: Any,
     document, overwritten, _ = merged(spec, live, before=spec, echo=echo)
     again, *_ = merged(spec, document, before=spec, echo=echo)
     assert (overwritten, normal_form(again)) == ([], normal_form(document))
+
+
+@given(_DOCUMENTS, _DOCUMENTS, _DOCUMENTS, _DOCUMENTS)
+def test_law_records_that_are_still_text_are_merged_alike(
+    before: Any, wanted: Any, echo: Any, live: Any
+) -> None:
+    """As a state holds them, and as they are once somebody has looked into them."""
+    texts = {"before": StoredJson.of(before), "echo": StoredJson.of(echo)}
+    assert merged(wanted, live, **texts) == merged(wanted, live, before=before, echo=echo)
 
 
 @given(_DOCUMENTS, _DOCUMENTS, _DOCUMENTS, _DOCUMENTS)

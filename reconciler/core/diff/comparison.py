@@ -6,7 +6,6 @@ the server against the record's echo.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -27,7 +26,7 @@ from reconciler.core.diff.equality import (
     is_nothing,
     keys_of,
     reword,
-    step_into,
+    spots_below,
 )
 from reconciler.core.digest import canonical, digest_text
 from reconciler.core.model import Desired, Json, Recorded, Remote
@@ -36,6 +35,7 @@ from reconciler.core.planning.renewal import renew, renew_row
 from reconciler.core.protocol.changes import as_shown
 from reconciler.core.protocol.marker import read_marker, read_rev, unmark
 from reconciler.core.redact import Redactor
+from reconciler.core.stored_json import MAPS, decoded
 from reconciler.values import dataclass
 
 _NO_CONTENT: Json = MappingProxyType({})
@@ -106,9 +106,10 @@ def compare_echo(row: Recorded, live: LiveContent, redactor: Redactor) -> EchoCh
     if live.text == canonical(recorded):
         return EchoChanges()
     before = renew(recorded, redactor.strict, plain=live.plain)
-    then = reword(before, like=row.spec)
+    spec = decoded(row.spec)
+    then = reword(before, like=spec)
     since = reword(live.redacted, like=then)
-    drift = _find_differences(project(then, row.spec), project(since, row.spec), Origin.REMOTE)
+    drift = _find_differences(project(then, spec), project(since, spec), Origin.REMOTE)
     renewed = before if row.echo is not None and before != row.echo else None
     return EchoChanges(drift=drift, renewed=renewed, answer=live.redacted)
 
@@ -172,13 +173,11 @@ def _put_in(desired: Any, raw: Any, completed: Any, spot: Spot) -> Any:
         return ABSENT
     if _leaves_open(raw, spot):
         return project(completed, desired)
-    if all(isinstance(value, Mapping) for value in (desired, raw, completed)):
+    if all(isinstance(value, MAPS) for value in (desired, raw, completed)):
+        spot_of = spots_below(desired, spot)
         parts = {
             key: _put_in(
-                desired[key],
-                raw.get(key, ABSENT),
-                completed.get(key, ABSENT),
-                step_into(desired, key, spot),
+                desired[key], raw.get(key, ABSENT), completed.get(key, ABSENT), spot_of(key)
             )
             for key in desired
         }
@@ -224,15 +223,12 @@ def compare_spec(row: Recorded, desired: Desired, redactor: Redactor) -> SpecCha
         return SpecChanges(row=row, spec=spec, is_same=True)
     row = renew_row(row, redactor, plain=desired.spec)
     before = row.spec if row.is_declared else project(row.spec, spec)
-    by_text = tuple(find_changes(before, spec))
-    if not by_text:
-        return SpecChanges(row=row, spec=spec)
     changes = _find_differences(before, spec, Origin.SPEC)
     return SpecChanges(
         row=row,
         spec=spec,
         changes=changes,
-        restated=() if changes else by_text,
+        restated=() if changes else tuple(find_changes(before, spec)),
         only_read_anew=bool(changes) and _is_only_read_anew(before, desired, redactor),
     )
 
@@ -258,7 +254,7 @@ def what_runs(row: Recorded, live: Compared | None, desired: Json, redactor: Red
     since. A field that only `desired` declares runs as the server says, or else as the platform
     filled it in. Without a live answer the recorded echo stands for it.
     """
-    shape = redactor.redact(row.spec)
+    shape = decoded(redactor.redact(row.spec))
     recorded = shape if row.is_declared else project(shape, desired)
     echo = row.echo if row.echo is not None else row.spec
     # Never the answer in place of what was sent: a server may write a value in another spelling,
@@ -267,7 +263,7 @@ def what_runs(row: Recorded, live: Compared | None, desired: Json, redactor: Red
     now = then if live is None or live.answer is None else reword(live.answer, like=then)
     filled_in = ABSENT if live is None or live.filled_in is None else live.filled_in
     runs = _overlay(_Sides(recorded, then, now, desired, filled_in), ROOT)
-    return runs if isinstance(runs, Mapping) else {}
+    return runs if isinstance(runs, MAPS) else {}
 
 
 class _Sides(NamedTuple):
@@ -289,19 +285,19 @@ def _overlay(sides: _Sides, spot: Spot) -> Any:
     else:
         # A recorded value without a meaning left the field to the server. Where that has put a map
         # or a list, the overlay goes into it, and decides key by key.
-        was_open = is_nothing(recorded, spot) and not isinstance(now, Mapping | list)
+        was_open = is_nothing(recorded, spot) and not isinstance(now, (*MAPS, list))
         is_declared_anew = was_open and not is_nothing(desired, spot)
     if is_declared_anew:
         runs = _complete(now, filled_in, spot)
         return ABSENT if runs is ABSENT else project(runs, desired)
     if now is ABSENT:
         return recorded if then is ABSENT else ABSENT
-    if isinstance(recorded, Mapping) and isinstance(now, Mapping):
-        documents = [side if isinstance(side, Mapping) else {} for side in sides]
+    if isinstance(recorded, MAPS) and isinstance(now, MAPS):
+        documents = [side if isinstance(side, MAPS) else {} for side in sides]
+        spot_of = spots_below(recorded, spot)
         below = {
             key: _overlay(
-                _Sides(*(document.get(key, ABSENT) for document in documents)),
-                step_into(recorded, key, spot),
+                _Sides(*(document.get(key, ABSENT) for document in documents)), spot_of(key)
             )
             for key in {**recorded, **documents[3]}
         }
@@ -317,10 +313,10 @@ def _complete(now: Any, filled_in: Any, spot: Spot) -> Any:
         return now
     if _leaves_open(now, spot):
         return filled_in
-    if isinstance(now, Mapping) and isinstance(filled_in, Mapping):
+    if isinstance(now, MAPS) and isinstance(filled_in, MAPS):
+        spot_of = spots_below(now, spot)
         parts = {
-            key: _complete(now.get(key, ABSENT), filled_in[key], step_into(now, key, spot))
-            for key in filled_in
+            key: _complete(now.get(key, ABSENT), filled_in[key], spot_of(key)) for key in filled_in
         }
         return {**now, **parts}
     return now

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from enum import Enum, StrEnum
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 from reconciler.core.json_pointer import escape_step, join_steps, split_pointer
 from reconciler.core.named_items import items_by_name, names_of
 from reconciler.core.redact import is_redacted, spell_marks
+from reconciler.core.stored_json import MAPS, decoded
 from reconciler.kinds.updates import covers
 from reconciler.values import dataclass
 
@@ -73,7 +74,7 @@ def _shown(value: Any) -> Any:
     if is_redacted(value):
         # The text around a secret is none itself, and may be what changed.
         return spell_marks(value, SENSITIVE)
-    if isinstance(value, Mapping):
+    if isinstance(value, MAPS):
         return {key: _shown(value[key]) for key in sorted(value)}
     if isinstance(value, list):
         return [_shown(item) for item in value]
@@ -82,7 +83,8 @@ def _shown(value: Any) -> Any:
 
 def find_changes(before: Any, after: Any, *, origin: Origin = Origin.SPEC) -> list[FieldChange]:
     """Every field that differs between two JSON values, in the order of their pointers."""
-    changes = [replace(change, origin=origin) for change in _compare(before, after, "")]
+    differences = _compare(decoded(before), decoded(after), "")
+    changes = [replace(change, origin=origin) for change in differences]
     return sorted(changes, key=lambda change: _sort_key(change.pointer))
 
 
@@ -97,7 +99,7 @@ def _sort_key(pointer: str) -> list[tuple[int, int, str]]:
 def _compare(before: Any, after: Any, pointer: str) -> Iterator[FieldChange]:
     if is_same(before, after):
         return
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
+    if isinstance(before, MAPS) and isinstance(after, MAPS):
         for key in [*before, *(key for key in after if key not in before)]:
             path = f"{pointer}/{escape_step(key)}"
             yield from _compare(before.get(key, ABSENT), after.get(key, ABSENT), path)
@@ -158,7 +160,7 @@ def _without_booleans(value: Any) -> Any:
     """A copy in which true is not 1, as it is for deepdiff, which compares with `==`."""
     if isinstance(value, bool):
         return ("bool", str(value))
-    if isinstance(value, Mapping):
+    if isinstance(value, MAPS):
         return {key: _without_booleans(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_booleans(item) for item in value]
@@ -188,8 +190,8 @@ def _has_same_booleans(a: Any, b: Any) -> bool:
             if not _has_same_booleans(item, other):
                 return False
         return True
-    if isinstance(a, Mapping):
-        return _has_same_booleans(dict(a), b)
+    if isinstance(a, MAPS):
+        return _has_same_booleans(decoded(a), decoded(b))
     return isinstance(a, bool) is isinstance(b, bool)
 
 
@@ -199,7 +201,7 @@ def project(value: Any, shape: Any) -> Any:
     Items with names are matched by name, others in order where there are equally many. A server
     that adds an item (a side car) has changed the list, but not the items beside it.
     """
-    if isinstance(value, Mapping) and isinstance(shape, Mapping):
+    if isinstance(value, MAPS) and isinstance(shape, MAPS):
         return {key: project(value[key], shape[key]) for key in shape if key in value}
     if isinstance(value, list) and isinstance(shape, list):
         items, shapes = items_by_name(value), items_by_name(shape)
@@ -216,7 +218,7 @@ def project(value: Any, shape: Any) -> Any:
 def value_at(document: Any, pointer: str) -> Any:
     """The value at an RFC 6901 pointer, ABSENT where there is none."""
     for step in split_pointer(pointer):
-        if isinstance(document, Mapping) and step in document:
+        if isinstance(document, MAPS) and step in document:
             document = document[step]
         elif isinstance(document, list) and step.isdecimal() and int(step) < len(document):
             document = document[int(step)]
@@ -243,7 +245,7 @@ def _with_value(document: Any, steps: list[str], value: Any) -> Any:
         below = document[index] if index < len(document) else ABSENT
         item = _with_value(below, others, value)
         return [*document[:index], *([] if item is ABSENT else [item]), *document[index + 1 :]]
-    parent = dict(document) if isinstance(document, Mapping) else {}
+    parent = dict(document) if isinstance(document, MAPS) else {}
     item = _with_value(parent.get(first, ABSENT), others, value)
     if item is ABSENT:
         parent.pop(first, None)
@@ -285,7 +287,7 @@ def _without(document: Any, steps: list[str]) -> Any:
         # An item of a list: to take it out would move the others to other pointers.
         return None
     first, *others = steps
-    if isinstance(document, Mapping):
+    if isinstance(document, MAPS):
         return {
             key: _without(item, others) if first in (key, "*") else item
             for key, item in document.items()

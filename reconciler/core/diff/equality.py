@@ -16,6 +16,7 @@ from reconciler.core.diff.quantities import normal_quantity
 from reconciler.core.digest import canonical
 from reconciler.core.named_items import items_by_name
 from reconciler.core.redact import is_redacted
+from reconciler.core.stored_json import MAPS, decoded
 from reconciler.kinds.registry import KINDS, group_kind
 
 # Kubernetes' own keys: `patchMergeKey` and `x-kubernetes-list-map-keys` of the lists in a pod. The
@@ -109,7 +110,7 @@ def means_same(a: Any, b: Any, spot: Spot) -> bool:
 
 
 def _normal(value: Any, spot: Spot) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, MAPS):
         normal, spot_of = {}, spots_below(value, spot)
         for key, item in value.items():
             below = spot_of(key)
@@ -136,11 +137,6 @@ def _normal(value: Any, spot: Spot) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def step_into(value: Mapping[str, Any], key: str, spot: Spot) -> Spot:
-    """Where the value under a key of a map stands."""
-    return spots_below(value, spot)(key)
-
-
 def spots_below(value: Mapping[str, Any], spot: Spot) -> Callable[[str], Spot]:
     """Where the value under each key of a map stands; what all of them share is found once."""
     counts = spot.name in ("limits", "requests") and spot.within.lower().endswith("resources")
@@ -157,8 +153,8 @@ def _has_leader(value: Mapping[str, Any]) -> bool:
         if kind is None or kind.first_container_counts:
             return True
     metadata = value.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    if not isinstance(annotations, Mapping) or annotations.get(_SHARED_WITH):
+    annotations = metadata.get("annotations") if isinstance(metadata, MAPS) else None
+    if not isinstance(annotations, MAPS) or annotations.get(_SHARED_WITH):
         return False
     return any(annotations.get(share) is not None for share in _SHARES)
 
@@ -203,7 +199,7 @@ def keys_of(items: Sequence[Any], spot: Spot) -> list[str] | None:
 
 def _item_key(item: Any, names: tuple[str, ...], spot: Spot) -> str | None:
     """The values of an item's key fields in their normal form; the first field must be there."""
-    if not isinstance(item, Mapping):
+    if not isinstance(item, MAPS):
         return None
     spots = [*map(spots_below(item, spot), names)]
     values = [_normal(item.get(below.name), below) for below in spots]
@@ -231,14 +227,14 @@ def reword(value: Any, like: Any) -> Any:
     The result means what `value` means, and equals `like` exactly where `like` means the same. So
     each remaining difference is one to Kubernetes.
     """
-    return _reword(value, like, ROOT)
+    return _reword(decoded(value), decoded(like), ROOT)
 
 
 def _reword(value: Any, like: Any, spot: Spot) -> Any:
     if value == like:
         # Equal for Python, for which true is 1: `value` keeps the one that it has.
         return value
-    if isinstance(value, Mapping) and isinstance(like, Mapping):
+    if isinstance(value, MAPS) and isinstance(like, MAPS):
         reworded: dict[str, Any] = {}
         spot_of = spots_below(value, spot)
         for key in [*value, *(key for key in like if key not in value)]:
@@ -259,7 +255,7 @@ def _reword(value: Any, like: Any, spot: Spot) -> Any:
 def is_nothing(value: Any, spot: Spot) -> bool:
     """Whether the normal form leaves a value out."""
     # Without making the normal form of a large value, which would cost time at every level.
-    if isinstance(value, Mapping):
+    if isinstance(value, MAPS):
         if spot.name not in EMPTY_MAPS:
             return False
         spot_of = spots_below(value, spot)

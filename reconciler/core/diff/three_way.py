@@ -33,6 +33,7 @@ from reconciler.core.json_pointer import escape_step
 from reconciler.core.model import Json
 from reconciler.core.named_items import items_by_name, names_of
 from reconciler.core.redact import is_redacted
+from reconciler.core.stored_json import MAPS, decoded
 from reconciler.values import dataclass
 
 
@@ -68,7 +69,7 @@ class Value(NamedTuple):
 
     def at(self, key: Any) -> Value:
         """The value below a key of a map, or at an index of a list."""
-        if isinstance(self.plain, Mapping):
+        if isinstance(self.plain, MAPS):
             return Value(self.plain.get(key, ABSENT), self.redacted.get(key, ABSENT))
         return Value(self.plain[key], self.redacted[key])
 
@@ -112,9 +113,10 @@ def merge_three_way(
     has changed stays so, unless `undo_drift` or it holds a secret.
     """
     merger = _Merger(ignored=ignored, undo_drift=undo_drift)
-    document = merger.merge(_Sides(before, desired, echo, live), ROOT, "", "")
+    sides = _Sides(decoded(before), desired, decoded(echo), Value(*map(decoded, live)))
+    document = merger.merge(sides, ROOT, "", "")
     return Merge(
-        document=document if isinstance(document, Mapping) else {},
+        document=document if isinstance(document, MAPS) else {},
         overwritten=tuple(merger.overwritten),
         kept=tuple(merger.kept),
     )
@@ -140,7 +142,7 @@ class _Merger:
         if pointer and is_ignored(pointer, self.ignored):
             return live.plain
         declared = (value for value in (before, desired.plain) if value is not ABSENT)
-        if isinstance(live.plain, Mapping) and all(isinstance(v, Mapping) for v in declared):
+        if isinstance(live.plain, MAPS) and all(isinstance(v, MAPS) for v in declared):
             return self._merge_map(sides, spot, pointer, path)
         if desired.plain is ABSENT:
             self._note_overwritten(sides, spot, pointer)
@@ -152,9 +154,9 @@ class _Merger:
 
     def _merge_map(self, sides: _Sides, spot: Spot, pointer: str, path: str) -> Any:
         before, echo = (
-            side if isinstance(side, Mapping) else {} for side in (sides.before, sides.echo)
+            side if isinstance(side, MAPS) else {} for side in (sides.before, sides.echo)
         )
-        desired = sides.desired if isinstance(sides.desired.plain, Mapping) else Value({}, {})
+        desired = sides.desired if isinstance(sides.desired.plain, MAPS) else Value({}, {})
         live = sides.live
         merged, spot_of = {}, spots_below(live.plain, spot)
         for key in {**desired.plain, **live.plain, **before}:
@@ -256,7 +258,7 @@ def find_remaining(before: Any, desired: Any, live: Any) -> list[str]:
     All three are redacted; pointers lead into `before`. Only the recorded value counts: another one
     is somebody else's by now.
     """
-    return list(_find_remaining(before, desired, live, ROOT, ""))
+    return list(_find_remaining(decoded(before), decoded(desired), live, ROOT, ""))
 
 
 def _find_remaining(
@@ -265,8 +267,8 @@ def _find_remaining(
     # Of what is still declared as it was, nothing was removed.
     if live is ABSENT or before is ABSENT or before == desired:
         return
-    if isinstance(before, Mapping) and isinstance(live, Mapping):
-        if isinstance(desired, Mapping) or desired is ABSENT:
+    if isinstance(before, MAPS) and isinstance(live, MAPS):
+        if isinstance(desired, MAPS) or desired is ABSENT:
             declared = {} if desired is ABSENT else desired
             spot_of = spots_below(live, spot)
             for key, item in before.items():

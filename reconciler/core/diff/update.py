@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from reconciler.core.model import NO_CHANGE, Json, Recorded
 from reconciler.core.protocol.capabilities import UPDATE_FIELDS
 from reconciler.core.protocol.changes import as_shown, declared_by_us
 from reconciler.core.redact import MARK, Redactor
+from reconciler.core.stored_json import MAPS
 from reconciler.values import dataclass
 
 # Fields that the cluster writes into an object and nobody submits.
@@ -94,11 +95,11 @@ def compose_update(
 def without_cluster_fields(document: Json) -> Json:
     """A content without what the cluster writes into an object and nobody submits."""
     manifest = document.get("manifest")
-    if not isinstance(manifest, Mapping):
+    if not isinstance(manifest, MAPS):
         return document
     submitted: dict[str, Any] = {key: item for key, item in manifest.items() if key != "status"}
     metadata = manifest.get("metadata")
-    if isinstance(metadata, Mapping):
+    if isinstance(metadata, MAPS):
         submitted["metadata"] = {k: v for k, v in metadata.items() if k not in CLUSTER_FIELDS}
     return {**document, "manifest": submitted}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import Any
 from reconciler.core.model import ChangeRecord, Json, OpenChange, Recorded, SentRev
 from reconciler.core.named_items import items_by_name
 from reconciler.core.protocol.transitions import QUIET, ROUNDING
+from reconciler.core.stored_json import MAPS, decoded
 
 # A GET shows what a PUT has changed by then (assumption A6).
 VISIBLE = timedelta(seconds=60)
@@ -66,13 +66,13 @@ def declared_by_us(row: Recorded, rev: str) -> Json:
 
     Where several declare a field, the one that is shown says its value.
     """
-    declared: Any = as_shown(row, rev).spec
+    declared: Any = decoded(as_shown(row, rev).spec)
     change = row.change
     others = [row.spec, *(sent.spec for sent in change.superseded)]
     if change.open is not None:
         others.append(change.open.spec)
     for other in others:
-        declared = _declare_both(declared, other)
+        declared = _declare_both(declared, decoded(other))
     document: Json = declared
     return document
 
@@ -81,7 +81,7 @@ def _declare_both(first: Any, second: Any) -> Any:
     """Both declarations; of a list whose items have names, the items of both."""
     if first == second:
         return first
-    if isinstance(first, Mapping) and isinstance(second, Mapping):
+    if isinstance(first, MAPS) and isinstance(second, MAPS):
         both = {key: _declare_both(first[key], second.get(key, first[key])) for key in first}
         return {**both, **{key: item for key, item in second.items() if key not in first}}
     if isinstance(first, list) and isinstance(second, list):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.core.model import Json
+from reconciler.core.stored_json import MAPS
 from reconciler.values import dataclass
 
 PREFIX = "workload-reconciler/"
@@ -99,4 +100,4 @@ def unmark(manifest: Json) -> Json:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     # A server or an author may have put anything there; the schema reports it, not we.
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, MAPS) else {}
