@@ -113,7 +113,8 @@ def merge_three_way(
     has changed stays so, unless `undo_drift` or it holds a secret.
     """
     merger = _Merger(ignored=ignored, undo_drift=undo_drift)
-    sides = _Sides(decoded(before), desired, decoded(echo), Value(*map(decoded, live)))
+    desired, live = Value(*map(decoded, desired)), Value(*map(decoded, live))
+    sides = _Sides(decoded(before), desired, decoded(echo), live)
     document = merger.merge(sides, ROOT, "", "")
     return Merge(
         document=document if isinstance(document, MAPS) else {},

@@ -118,7 +118,8 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
         drift=case.drift,
         overwrites=merged.overwritten,
         undo_drift=undo_drift,
-        document=case.redactor.redact(without_cluster_fields(merged.document)),
+        # As text: a plan may hold thousands.
+        document=case.redactor.record(without_cluster_fields(merged.document))[0],
     )
 
 
