@@ -302,12 +302,14 @@ class TreeJudge:
     def judge_unchanged(self, judged: JudgedFile) -> JudgedFile:
         """Read a file again; raises InvalidInputError where its specs are others by now."""
         again = self.judge_file(judged.file)
-        manifests = [
-            [content and content.manifest for content in each.contents] for each in (judged, again)
-        ]
-        if len(manifests[0]) != len(manifests[1]) or any(
-            before != now for before, now in zip(*manifests, strict=True) if before and now
-        ):
+        is_same = len(judged.contents) == len(again.contents) and all(
+            now is None or before is None or before.resolved(address_of(facts)) == now
+            for before, now, facts in zip(
+                judged.contents, again.contents, again.verdict.facts, strict=True
+            )
+            if facts
+        )
+        if not is_same:
             raise changed_meanwhile(judged.file.name)
         return again
 

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 
 import reconciler
 from reconciler.app.planning import validation_cache as checking
+from reconciler.app.planning.workspace import open_workspace
+from reconciler.app.settings import Flags
 from reconciler.cli.main import run
 from reconciler.specs import judged_tree, repository
 from reconciler.specs.config import config_file, load_config
@@ -54,6 +56,7 @@ VALID = {
     "team/c.yaml": 'metadata: {name: c, projectId: "1"}\nmanifestFile: m/job.yaml\n',
     "team/m/job.yaml": JOB,
 }
+EVERYTHING = ["a.yaml", "team/b.yaml", "team/c.yaml", "team/m/job.yaml"]
 NAMES = st.sampled_from(
     [
         *VALID,
@@ -262,10 +265,9 @@ def test_only_what_has_changed_is_read(
         validate(root, "-o", output, *arguments)
         return sorted(judged)
 
-    everything = ["a.yaml", "team/b.yaml", "team/c.yaml", "team/m/job.yaml"]
-    assert run_and_count() == everything
+    assert run_and_count() == EVERYTHING
     assert run_and_count() == []
-    assert run_and_count("--no-cache") == everything
+    assert run_and_count("--no-cache") == EVERYTHING
     change(root, "a.yaml", spec("a", '"1", priority: urgent'))
     assert [run_and_count(), run_and_count()] == [["a.yaml"], []]
     change(root, "team/b.yaml", spec("b").replace("Pod", "Pot"))
@@ -273,48 +275,78 @@ def test_only_what_has_changed_is_read(
     change(root, "team/m/job.yaml", JOB.replace("a:1", "a:2"))
     assert [run_and_count(), run_and_count()] == [["team/c.yaml", "team/m/job.yaml"], []]
     change(root, "team/_defaults.yaml", "lifecycle: {wave: 1}\n")
-    below = [name for name in everything if name.startswith("team/")]
+    below = [name for name in EVERYTHING if name.startswith("team/")]
     assert [run_and_count(), run_and_count()] == [below, []]
     change(root, "_defaults.yaml", "metadata: {priority: high}\n")
-    assert [run_and_count(), run_and_count()] == [everything, []]
+    assert [run_and_count(), run_and_count()] == [EVERYTHING, []]
+
+
+def without_policy(root: Path) -> None:
+    """The repository under no policy."""
+    change(root, "reconciler.yaml", "stack: x\n")
+    change(root, "policies/p.json", None)
+
+
+class Judged:
+    """The files whose specs are judged, each time that a repository is read for a plan."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._root = root
+        self._files: list[str] = []
+        judge = SpecJudge.judge
+
+        def counted(own: SpecJudge, candidate: CandidateSpec) -> Any:
+            self._files.append(candidate.file.name)
+            return judge(own, candidate)
+
+        monkeypatch.setattr(SpecJudge, "judge", counted)
+
+    def in_a_plan(self, **environ: str) -> list[str]:
+        """Those of one more reading."""
+        self._files.clear()
+        workspace = open_workspace([self._root], Flags(), os.environ | environ)
+        assert workspace.diagnostics == ()
+        assert len(workspace.desired) == 3
+        return sorted(self._files)
 
 
 def test_only_what_has_changed_is_judged_for_a_plan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file with a verdict is read and composed alone; with policies each one is judged."""
-    judged: list[str] = []
-    judge = SpecJudge.judge
-
-    def counted(self: SpecJudge, candidate: CandidateSpec) -> Any:
-        judged.append(candidate.file.name)
-        return judge(self, candidate)
-
-    monkeypatch.setattr(SpecJudge, "judge", counted)
-    root, memory = write_valid(tmp_path / "w"), Memory()
-
-    def load_and_count() -> list[str]:
-        judged.clear()
-        config = load_config(config_file(root), root=root)
-        load_specs([root], root=root, config=config, memory=memory)
-        return sorted(judged)
-
-    def validate_once() -> None:
-        config = load_config(config_file(root), root=root)
-        validate_specs([root], root=root, config=config, memory=memory)
-
-    everything = ["a.yaml", "team/b.yaml", "team/c.yaml", "team/m/job.yaml"]
-    validate_once()
-    assert load_and_count() == everything
-    change(root, "reconciler.yaml", "stack: x\n")
-    memory.entries.clear()
-    validate_once()
-    assert load_and_count() == []
+    """What `validate` has a verdict on is read, and judged no more; a plan itself keeps none."""
+    root = write_valid(tmp_path / "w")
+    without_policy(root)
+    judged = Judged(root, monkeypatch)
+    assert [judged.in_a_plan(), judged.in_a_plan()] == [EVERYTHING, EVERYTHING]
+    validate(root)
+    assert judged.in_a_plan() == []
     change(root, "team/m/job.yaml", JOB.replace("a:1", "a:2"))
-    assert load_and_count() == ["team/c.yaml", "team/m/job.yaml"]
-    validate_once()
+    assert judged.in_a_plan() == ["team/c.yaml", "team/m/job.yaml"]
+    validate(root)
     change(root, "team/_defaults.yaml", "lifecycle: {wave: 1}\n")
-    assert load_and_count() == [name for name in everything if name.startswith("team/")]
+    assert judged.in_a_plan() == [name for name in EVERYTHING if name.startswith("team/")]
+
+
+def test_a_plan_judges_what_somebody_else_may_have_called_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A memory that others can write to, a policy, and whoever asks for it, have all judged."""
+    root = write_valid(tmp_path / "w")
+    judged = Judged(root, monkeypatch)
+    validate(root)
+    assert judged.in_a_plan() == EVERYTHING
+    without_policy(root)
+    validate(root)
+    for environ in ({}, {"RECONCILER_NO_CACHE": "0"}, {"RECONCILER_NO_CACHE": "False"}):
+        assert judged.in_a_plan(**environ) == []
+    assert judged.in_a_plan(RECONCILER_NO_CACHE="1") == EVERYTHING
+    known = next((tmp_path / "cache").rglob("*.json"))
+    known.chmod(0o620)
+    assert judged.in_a_plan() == EVERYTHING
+    known.chmod(0o600)
+    assert judged.in_a_plan() == []
+    monkeypatch.setattr(os, "geteuid", lambda: known.stat().st_uid + 1)
+    assert judged.in_a_plan() == EVERYTHING
 
 
 def test_another_version_does_not_believe_it(

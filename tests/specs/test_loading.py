@@ -2,9 +2,14 @@ from __future__ import annotations
 
 import base64
 import os
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reconciler.core.diagnostics import Severity
 from reconciler.core.lifecycle import (
@@ -18,9 +23,14 @@ from reconciler.core.model import (
     Address,
     Desired,
 )
-from reconciler.errors import Where
+from reconciler.core.projects.resolution import UNKNOWN, NameProblem, Resolution
+from reconciler.errors import InvalidInputError, Where
 from reconciler.specs.checked import display_name
-from tests.support.specs import SPEC, encoded, load, pointed_at, spec, told
+from reconciler.specs.config import Config, config_file, load_config
+from reconciler.specs.loading import load_specs
+from reconciler.specs.source.deadline import Deadline
+from reconciler.specs.validating import validate_specs
+from tests.support.specs import MANIFEST, SPEC, encoded, load, pointed_at, spec, told
 
 LLM = Address(project="4501", name="llm")
 CONFIG = 'projects: {team-a: "4501"}\n'
@@ -611,6 +621,68 @@ def test_a_part_of_a_changed_file_has_no_place(tmp_path: Path) -> None:
     loaded = load(tmp_path, {"a.yaml": spec("llm")})
     file.write_text("# one more line\n" + spec("llm"))
     assert loaded.locate(LLM, "/metadata/name").line == 2
+
+
+PROJECTS = st.sampled_from(
+    ["project: team-a", "project: team-b, cluster: c", "project: team-c", 'projectId: "1"']
+)
+SPECS = st.lists(st.tuples(PROJECTS, st.sampled_from(["low", "urgent", "9"])), max_size=4)
+PROBLEM = NameProblem(code=UNKNOWN, message="no such project", hint="")
+RESOLUTIONS = st.builds(
+    Resolution,
+    ids=st.dictionaries(
+        st.sampled_from(["team-a", "team-b@c", "team-c"]), st.sampled_from(["1", "2"])
+    ),
+    problems=st.dictionaries(st.just("team-c"), st.just(PROBLEM)),
+    renamed=st.dictionaries(st.just("team-a"), st.just("team-z")),
+)
+
+
+@given(specs=SPECS, resolution=RESOLUTIONS, policy=st.booleans())
+def test_names_that_are_resolved_later_are_as_if_they_were_known(
+    specs: list[tuple[str, str]], resolution: Resolution, policy: bool
+) -> None:
+    """Specs, findings and clashes are those of a reading that knew what each name means."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        files = {
+            f"{number}.yaml": (
+                f"metadata: {{name: w{number % 3}, priority: {priority}, {project}}}\n"
+                f"manifest: {MANIFEST}\n"
+            )
+            for number, (project, priority) in enumerate(specs)
+        }
+        if policy:
+            files["reconciler.yaml"] = "policies: [p/*.json]\n"
+            files["p/a.json"] = '{"properties": {"metadata": {"required": ["category"]}}}'
+        before = load(root, files)
+        config = load_config(config_file(root), root=root)
+        known = load_specs([root], root=root, config=replace(config, resolution=resolution))
+        assert before.resolved(resolution, Deadline.after(600)) == known
+
+
+def test_a_file_that_changes_while_names_are_resolved_ends_the_run(tmp_path: Path) -> None:
+    """What was read and what is judged have to be one text."""
+    text = f"metadata: {{name: a, project: team-a, priority: urgent}}\nmanifest: {MANIFEST}\n"
+    for other in (text.replace("TaskRun", "PipelineRun"), text.replace("urgent", "high")):
+        loaded = load(tmp_path, {"a.yaml": text})
+        (tmp_path / "a.yaml").write_text(other)
+        with pytest.raises(
+            InvalidInputError, match=r"a\.yaml was changed while the specs were checked"
+        ):
+            loaded.resolved(Resolution(ids={"team-a": "1"}), Deadline.after(600))
+    (tmp_path / "a.yaml").write_text("a: 1")
+    [finding] = loaded.resolved(Resolution(ids={"team-a": "1"}), Deadline.after(600)).diagnostics
+    assert (finding.code, str(finding.where)) == ("not-a-spec", "a.yaml:1:1")
+
+
+def test_a_validation_tells_what_standard_input_refers_to(tmp_path: Path) -> None:
+    """A manifest that only standard input names is read with it, as for a plan."""
+    text = b'metadata: {name: llm, projectId: "1"}\nmanifestFile: m/job.yaml\n'
+    loaded = load(tmp_path, {"m/job.yaml": "kind: {"}, [Path("-")], text)
+    checked = validate_specs([Path("-")], root=tmp_path, config=Config(), stdin=BytesIO(text))
+    assert loaded.diagnostics == checked.diagnostics
+    assert [one.where.file for one in checked.diagnostics] == ["m/job.yaml"]
 
 
 def test_the_order_of_files_and_paths_is_nothing(tmp_path: Path) -> None:

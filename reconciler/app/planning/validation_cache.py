@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
@@ -29,14 +30,14 @@ _LIBRARIES = ("yaml", "jsonschema")
 _KEYS = {"environment", "files"}
 # Some 200,000 files without findings.
 _MAX_BYTES = 128 * 1024 * 1024
+_PERMITTING = frozenset({"", "0", "f", "false", "n", "no", "off"})
 
 
 class ValidationCache:
     """The verdicts on the files of one root."""
 
     def __init__(self, folder: Path, root: Path, config: Config) -> None:
-        # Two roots of one name only take the place of each other.
-        self._file = folder / f"{zlib.crc32(os.fsencode(root.resolve())):08x}.json"
+        self._file = _cache_file(folder, root)
         self._config = config
         self.environment = self._digest()
 
@@ -45,7 +46,8 @@ class ValidationCache:
         content = None
         # Whatever lies there: without it, all is read again.
         with contextlib.suppress(OSError, ValueError, RecursionError):
-            content = json.loads(read_regular(self._file, max_bytes=_MAX_BYTES))
+            if _is_private(self._file):
+                content = json.loads(read_regular(self._file, max_bytes=_MAX_BYTES))
         if not isinstance(content, dict) or content.keys() != _KEYS:
             return {}
         if content["environment"] != self.environment.hex() or not isinstance(
@@ -95,6 +97,30 @@ def cache_folder(environ: Mapping[str, str], root: Path) -> Path | None:
         folder = f"{home}/.cache"
     cache = Path(folder) / "workload-reconciler" / "valid"
     return None if cache.resolve().is_relative_to(root.resolve()) else cache
+
+
+def known_verdicts(
+    environ: Mapping[str, str], root: Path, config: Config
+) -> ValidationCache | None:
+    """What `validate` has kept of a root, for a run that only recalls it; None for nothing."""
+    # As the flag of `validate` reads its variable; a word that it does not know is no permission.
+    if environ.get("RECONCILER_NO_CACHE", "").lower() not in _PERMITTING:
+        return None
+    folder = cache_folder(environ, root)
+    # Of a few files nothing is ever kept, and they do not wait for a digest of all that judges.
+    is_there = folder is not None and _cache_file(folder, root).exists()
+    return ValidationCache(folder, root, config) if folder and is_there else None
+
+
+def _cache_file(folder: Path, root: Path) -> Path:
+    # Two roots of one name only take the place of each other.
+    return folder / f"{zlib.crc32(os.fsencode(root.resolve())):08x}.json"
+
+
+def _is_private(file: Path) -> bool:
+    """Whether nobody but this user can have written a file."""
+    status = file.stat()
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def program_files() -> Iterator[tuple[str, int, int]]:

@@ -90,13 +90,21 @@ def open_workspace(
     `drafts` are texts of files that are not there yet, by their names below the root. Raises
     InvalidInputError when a path does not exist, or reading takes longer than the deadline.
     """
+    from reconciler.app.planning.validation_cache import known_verdicts
     from reconciler.specs.loading import load_specs
 
     deadline = Deadline.after(flags.deadline)
     with deadline.enforced():
         root, config = find_repository(paths, flags.config)
         # All of it is read, whatever part is asked for: some mistakes only show between specs.
-        loaded = load_specs(paths, root=root, config=config, deadline=deadline, drafts=drafts)
+        loaded = load_specs(
+            paths,
+            root=root,
+            config=config,
+            deadline=deadline,
+            drafts=drafts,
+            memory=known_verdicts(environ, root, config),
+        )
     settings = resolve_settings(flags, config, root=root, environ=environ)
     return Workspace(
         # The deadline is one for reading and applying together.

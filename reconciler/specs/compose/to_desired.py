@@ -50,7 +50,7 @@ class SpecContent(NamedTuple):
         return cls(
             metadata=encode(spec["metadata"]),
             manifest=encode(spec[INLINE]),
-            lifecycle=encode(spec.get("lifecycle", {})),
+            lifecycle=encode(lifecycle) if (lifecycle := spec.get("lifecycle")) else "{}",
             encoded=composed.encoded,
             older_readings=older,
         )
