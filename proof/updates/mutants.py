@@ -95,7 +95,7 @@ def _replace_where_an_update_is_open() -> list[Patch]:
 
 
 def _drop_the_marker() -> list[Patch]:
-    def only_rev(manifest: Json, annotations: Mapping[str, str]) -> dict[str, Any]:
+    def only_rev(manifest: Json, annotations: Mapping[str, str]) -> Json:
         return with_annotations(manifest, {REV: annotations[REV]})
 
     return [(update, "with_annotations", only_rev)]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -52,6 +50,7 @@ from reconciler.api.wire.payloads import (
     read_workload_count,
     requested_address,
 )
+from reconciler.api.wire.request_body import readable_body, write_body
 from reconciler.core.diff.update import find_marks
 from reconciler.core.model import Address, Json, LastSeen, Remote
 from reconciler.core.protocol.api_results import (
@@ -75,7 +74,6 @@ T = TypeVar("T")
 # On a server that ignores the filter a search would read the whole list.
 _MAX_PAGES = 20
 _MAX_PAGES_OF_A_PROJECT = 400
-_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +192,7 @@ class HttpWorkloadApi:
         call = self._call_with("PUT", workload_path(workload_id), body, before_send)
         if isinstance(call, NotSent):
             return call
-        if find_marks(_readable(body), declared or {}):
+        if find_marks(readable_body(body), declared or {}):
             # A last guard: the engine takes every value from the spec or from the server.
             return Refused(status=422, message="it has stand-ins of secrets, and was not sent")
         return await self._send_and_read(
@@ -273,7 +271,7 @@ class HttpWorkloadApi:
     ) -> Call | NotSent:
         """A request with a body, and its secrets to be blanked in the server's messages."""
         try:
-            content = _ENCODER.encode(body).encode()
+            content = write_body(body)
         except (TypeError, ValueError) as error:
             return NotSent(message=f"the spec cannot be written as JSON: {error}", permanent=True)
         return Call(
@@ -282,7 +280,9 @@ class HttpWorkloadApi:
             content=content,
             before_send=before_send,
             # Only a message of the server is worth the search for secrets in the body.
-            hide=lambda text: blank(text, find_secrets(_readable(body), self._rules), self._rules),
+            hide=lambda text: blank(
+                text, find_secrets(readable_body(body), self._rules), self._rules
+            ),
         )
 
     async def _send_for_id(
@@ -387,12 +387,6 @@ class HttpWorkloadApi:
         if isinstance(response, RawResponse) and response.status == 200:
             self.date = server_date(response.headers)
         return response
-
-
-def _readable(body: Json) -> Json:
-    """A create request whose manifest can be searched for secrets."""
-    encoded = body.get("manifestBase64Encoded")
-    return {**body, "manifest": json.loads(base64.b64decode(encoded))} if encoded else body
 
 
 def _check_id(remote: Remote, workload_id: str) -> None:

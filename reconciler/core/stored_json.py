@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -31,6 +31,21 @@ class StoredJson(Mapping[str, Any]):
     def joined(cls, parts: Mapping[str, StoredJson]) -> StoredJson:
         """A document of documents, by their names; none of them is decoded."""
         return cls("{" + ",".join(f'"{name}":{parts[name].text}' for name in sorted(parts)) + "}")
+
+    def with_member(self, name: str, change: Callable[[Any], Any]) -> StoredJson:
+        """The same document with one member changed, from None where it has none.
+
+        Neither the members before it nor those behind are written again, nor the latter read.
+        """
+        text, start = self.text, 1
+        while text.startswith('"', start):
+            key, colon = _DECODER.raw_decode(text, start)
+            value, end = _DECODER.raw_decode(text, colon + 1)
+            if key == name:
+                return StoredJson(text[: colon + 1] + encode(change(value)) + text[end:])
+            # Behind the comma; behind the last member there is none.
+            start = end + 1
+        return StoredJson.of({**self.value, name: change(None)})
 
     @property
     def text(self) -> str:
@@ -84,6 +99,7 @@ def plain(value: object) -> Any:
     raise TypeError(f"an object of type {type(value).__name__} is no JSON")
 
 
+_DECODER = json.JSONDecoder()
 # In ASCII: the text of a database holds no lone surrogates, and a server's answer may.
 encode = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), check_circular=False, default=plain

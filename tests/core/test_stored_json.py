@@ -43,6 +43,21 @@ def test_a_stored_document_is_the_document(document: dict[str, Any], cut: int) -
     assert Redactor("key").redact(back) == Redactor("key").redact(document)
 
 
+@given(documents, texts, values)
+def test_a_member_is_changed_in_the_text(document: dict[str, Any], name: str, value: Any) -> None:
+    """The text is that of the changed document, whether or not it had the member before."""
+    seen = []
+
+    def change(before: Any) -> Any:
+        seen.append(before)
+        return value
+
+    for member in (name, *document):
+        changed = stored(document).with_member(member, change)
+        assert changed.text == stored({**document, member: value}).text
+        assert seen.pop() == document.get(member)
+
+
 @given(documents, documents)
 def test_two_stored_documents_are_equal_as_their_values_are(
     one: dict[str, Any], other: dict[str, Any]

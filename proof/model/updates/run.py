@@ -14,7 +14,7 @@ from typing import Any
 from proof.model.rows import ADDRESS, LINEAGE, STACK, at, wish
 from proof.model.updates.world import Flight, Form, World, tick
 from reconciler.core.history.provenance import UNKNOWN_PROVENANCE
-from reconciler.core.model import LastSeen, Recorded, Remote
+from reconciler.core.model import Json, LastSeen, Recorded, Remote
 from reconciler.core.planning.actions import AnyAction, Hold, Keep, Record, Update
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.plan import Plan, PlanTarget
@@ -79,9 +79,10 @@ def each_choice(play: Callable[[Oracle], None]) -> Iterator[Oracle]:
 def show(form: Form) -> Remote:
     """What a GET says of a form."""
     desired = wish(form.replicas)
-    manifest: dict[str, Any] = {**desired.manifest, "spec": dict(desired.manifest["spec"])}
+    spec = dict(desired.manifest["spec"])
     if form.others:
-        manifest["spec"][OTHERS] = form.others
+        spec[OTHERS] = form.others
+    manifest: Json = {**desired.manifest, "spec": spec}
     if form.marker:
         op = form.marker.partition("/")[2]
         manifest = mark(manifest, Marker(lineage=LINEAGE, op=op, stack=STACK))

@@ -25,12 +25,12 @@ def make_body(desired: Desired, marker: Marker, commit: str = "") -> dict[str, A
 def create_body(metadata: Json, manifest: Json, *, encoded: bool = False) -> dict[str, Any]:
     """Build a create or update request; raises ValueError for what JSON cannot carry."""
     if not encoded:
-        return {"metadata": dict(metadata), "manifest": dict(manifest)}
+        return {"metadata": metadata, "manifest": manifest}
     # The server reads this as YAML, whose parsers refuse the surrogate pairs of JSON in ASCII. So
     # characters stay as they are, and only those that YAML cannot hold are escaped.
     text = json.dumps(dict(manifest), ensure_ascii=False, allow_nan=False)
     text = _NOT_RAW_IN_YAML.sub(lambda character: f"\\u{ord(character[0]):04x}", text)
     return {
-        "metadata": dict(metadata),
+        "metadata": metadata,
         "manifestBase64Encoded": base64.b64encode(text.encode()).decode("ascii"),
     }

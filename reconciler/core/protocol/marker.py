@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.core.model import Json
-from reconciler.core.stored_json import MAPS
+from reconciler.core.stored_json import MAPS, StoredJson
 from reconciler.values import dataclass
 
 PREFIX = "workload-reconciler/"
@@ -38,7 +38,7 @@ class Marker:
         return (self.lineage, self.stack) == (lineage, stack)
 
 
-def mark(manifest: Json, marker: Marker) -> dict[str, Any]:
+def mark(manifest: Json, marker: Marker) -> Json:
     """A copy of a manifest that carries the marker; the original is untouched."""
     return with_annotations(manifest, {OP: str(marker), STACK: marker.stack})
 
@@ -78,11 +78,16 @@ def read_own_annotations(manifest: Json) -> Mapping[str, Any]:
     return _mapping(_mapping(manifest.get("metadata")).get("annotations"))
 
 
-def with_annotations(manifest: Json, annotations: Mapping[str, str]) -> dict[str, Any]:
+def with_annotations(manifest: Json, annotations: Mapping[str, str]) -> Json:
     """A copy of a manifest with these annotations added; the original is untouched."""
-    metadata = dict(_mapping(manifest.get("metadata")))
-    merged = {**_mapping(metadata.get("annotations")), **annotations}
-    return {**manifest, "metadata": {**metadata, "annotations": merged}}
+
+    def annotated(value: Any) -> dict[str, Any]:
+        metadata = _mapping(value)
+        return {**metadata, "annotations": {**_mapping(metadata.get("annotations")), **annotations}}
+
+    if isinstance(manifest, StoredJson):
+        return manifest.with_member("metadata", annotated)
+    return {**manifest, "metadata": annotated(manifest.get("metadata"))}
 
 
 def unmark(manifest: Json) -> Json:

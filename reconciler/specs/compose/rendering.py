@@ -20,7 +20,7 @@ def render_documents(desired: Iterable[Desired]) -> list[dict[str, Any]]:
     Values are as their authors wrote them, secrets included. A base64 manifest stays one.
     """
     return [
-        create_body(spec.metadata, spec.manifest, encoded=spec.encoded)
+        create_body(dict(spec.metadata), dict(spec.manifest), encoded=spec.encoded)
         | {"lifecycle": _render_lifecycle(spec.lifecycle)}
         for spec in desired
     ]
