@@ -49,6 +49,18 @@ manifest:
       inner:
         - |
           text
+    env:
+      - name: FIRST
+        value: "1"
+      - name: SECOND
+        value: two
+        # with a source
+        valueFrom:
+          key: a
+
+      - name: THIRD
+        value: |
+          text
     last: é 😀
 """
 
@@ -119,6 +131,15 @@ SCALARS = st.sampled_from(
             "\ufeff",
             "9" * 30,
             ".inf",
+            "falsehood",
+            "Trueish:1",
+            "n:1",
+            "a:",
+            "a::b",
+            "registry/a:1.2",
+            '["a"]',
+            '["a", "b: c", ""]',
+            '["a","b"]',
             "1_000",
             "0b1",
             "1:30",

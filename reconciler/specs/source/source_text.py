@@ -82,7 +82,8 @@ def decode(data: bytes, file: str, decoded_from: Where | None = None) -> SourceT
         if data.startswith(mark):
             return _not_text(f"is {name} text", start)
     try:
-        text = data.decode("utf-8-sig")
+        # Not as `utf-8-sig`, which is not written in C, and forgets the mark where it counts bytes.
+        text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         before = SourceText(file=file, text=data[: error.start].decode("utf-8-sig"))
         end = len(before.text)
