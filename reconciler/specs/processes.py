@@ -71,7 +71,8 @@ def _start(items: Sequence[Item], work: Callable[[Item], Any], seconds: float) -
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(max(1, min(int(seconds), 2**30)))
         with open(writing, "w", encoding="ascii") as pipe:  # noqa: PTH123 - no path
-            json.dump([work(item) for item in items], pipe)
+            # In one piece: `json.dump` encodes in Python, six times as slowly.
+            pipe.write(json.dumps([work(item) for item in items]))
         code = 0
     finally:
         # Neither an exception nor what is still to be printed belongs to the copy.

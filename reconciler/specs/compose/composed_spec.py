@@ -28,6 +28,7 @@ from reconciler.specs.source.source_cache import SourceCache
 from reconciler.specs.source.source_text import decode
 
 INLINE, IN_FILE, ENCODED = FORMS = ("manifest", "manifestFile", "manifestBase64Encoded")
+_ANY_FORM, _ANY_PROJECT = frozenset(FORMS), frozenset({"project", "projectId"})
 
 
 class ComposedSpec(NamedTuple):
@@ -52,6 +53,9 @@ class ComposedSpec(NamedTuple):
     @property
     def documents(self) -> tuple[Document, ...]:
         """Every document that parts of the value may come from, the spec's own first."""
+        if self.manifest is None and not self.patches:
+            # As most are, and each is asked several times.
+            return (self.document, *self.chain.layers)
         manifest = () if self.manifest is None else (self.manifest,)
         patches = (patch.document for patch in self.patches)
         return (self.document, *self.chain.layers, *manifest, *patches)
@@ -119,8 +123,8 @@ def looks_like_spec(value: Any) -> bool:
         return False
     metadata = value.get("metadata")
     # Other manifests have `metadata`, too, but only ours names a project there.
-    has_project = isinstance(metadata, dict) and not {"project", "projectId"}.isdisjoint(metadata)
-    return has_project or not set(FORMS).isdisjoint(value)
+    has_project = isinstance(metadata, dict) and not _ANY_PROJECT.isdisjoint(metadata)
+    return has_project or not _ANY_FORM.isdisjoint(value)
 
 
 def _without(spec: ComposedSpec, *keys: str) -> ComposedSpec:

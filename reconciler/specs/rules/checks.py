@@ -149,9 +149,10 @@ _CATEGORIES = ("Build", "Train", "Deploy")
 
 def _check_encoded_length(context: CheckContext, config: Config, schemas: SpecSchemas) -> None:
     """A manifest in base64 as it will be sent: written anew, with our annotations."""
-    longest = schemas.longest_encoded
-    manifest = context.get(INLINE)
-    if not (context.composed.encoded and longest and isinstance(manifest, dict)):
+    if not context.composed.encoded:
+        return
+    longest, manifest = schemas.longest_encoded, context.get(INLINE)
+    if not (longest and isinstance(manifest, dict)):
         return
     stack = config.stack or _LONG_NAME
     marked = mark(manifest, Marker(lineage=_LONG_NAME, op=_LONG_NAME, stack=stack))

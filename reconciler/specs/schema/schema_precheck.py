@@ -213,7 +213,7 @@ def _make_choice(branches: Any) -> Precheck:
         raise _UnsupportedError
     choices = [frozenset(branch["required"]) for branch in branches]
     return lambda value: (
-        type(value) is dict and sum(choice <= value.keys() for choice in choices) == 1
+        type(value) is dict and [choice <= value.keys() for choice in choices].count(True) == 1
     )
 
 
