@@ -69,7 +69,7 @@ def main() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     # Modules hold no garbage, and one run makes little: looking for it takes longer than it saves.
     gc.freeze()
-    gc.set_threshold(50_000)
+    gc.set_threshold(100_000)
     metrics = MetricsWriter()
     # Until an apply handles signals itself, nothing is under way that one could cut in two.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -80,6 +80,8 @@ def main() -> None:
     except OSError:
         # The reader went away; what was to be done is done, and the code says how it ended.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    # The interpreter looks for garbage once more before it ends, among all that is left.
+    gc.freeze()
     sys.exit(code)
 
 
