@@ -172,7 +172,7 @@ def from_values(values: Sequence[Any], *, checked: bool = True) -> Recorded:
             hint=RESTORE,
         )
     try:
-        return _read_record(dict(zip(_NAMES, values, strict=True)), checked=checked)
+        return _read_record(values, checked=checked)
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise StateError(
             f"the record of {values[1]}/{values[2]} cannot be read: {error}",
@@ -193,35 +193,37 @@ def read_records(rows: Iterable[Sequence[Any]]) -> list[Recorded]:
             gc.enable()
 
 
-def _read_record(row: Mapping[str, Any], *, checked: bool) -> Recorded:
+def _read_record(values: Sequence[Any], *, checked: bool) -> Recorded:
+    (op, project, name, own, seen, *others) = values
+    (id_, ambiguous, attempts, first_sent_at, last_sent_at, purpose, *others) = others
+    (digest, spec, echo, lifecycle, message, marker, protected, source, *others) = others
+    (run, epoch, memory, _) = others
     if checked:
-        spec, echo = _read_documents(row["spec"], row["echo"])
+        spec, echo = _read_documents(spec, echo)
     else:
-        spec = StoredJson(row["spec"])
-        echo = None if row["echo"] is None else StoredJson(row["echo"])
-    memory = _read_memory(row["memory"])
+        spec, echo = StoredJson(spec), None if echo is None else StoredJson(echo)
     return Recorded(
-        op=row["op"],
-        address=Address(project=row["project"], name=row["name"]),
-        own=Own(row["own"]),
-        seen=LastSeen(row["seen"]),
-        id=row["id"],
-        ambiguous=bool(row["ambiguous"]),
-        attempts=row["attempts"],
-        first_sent_at=row["first_sent_at"],
-        last_sent_at=row["last_sent_at"],
-        purpose=Purpose(row["purpose"]) if row["purpose"] else None,
-        digest=row["digest"],
+        op=op,
+        address=Address(project=project, name=name),
+        own=Own(own),
+        seen=LastSeen(seen),
+        id=id_,
+        ambiguous=bool(ambiguous),
+        attempts=attempts,
+        first_sent_at=first_sent_at,
+        last_sent_at=last_sent_at,
+        purpose=Purpose(purpose) if purpose else None,
+        digest=digest,
         spec=spec,
         echo=echo,
-        lifecycle=_read_lifecycle(row["lifecycle"]),
-        message=row["message"],
-        marker=row["marker"],
-        protected=bool(row["protected"]),
-        source=row["source"],
-        run=row["run"],
-        epoch=row["epoch"],
-        **memory,
+        lifecycle=_read_lifecycle(lifecycle),
+        message=message,
+        marker=marker,
+        protected=bool(protected),
+        source=source,
+        run=run,
+        epoch=epoch,
+        **_read_memory(memory),
     )
 
 

@@ -21,6 +21,8 @@ def find_shown(rows: Sequence[Recorded]) -> list[Recorded]:
     What is left of an older create, or of a workload that is being replaced, becomes a note beside
     them; where there is nothing else, it is shown itself. So is what has ended.
     """
+    if len(rows) == 1:
+        return [*rows]
     workloads = [row for row in rows if row.own is not Own.LATE_CREATE_POSSIBLE]
     workloads = [row for row in workloads if row.own is not Own.ENDED] or workloads
     # A missing workload whose replacement was asked for is shown as that replacement.

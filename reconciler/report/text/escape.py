@@ -20,8 +20,10 @@ _LEADING = re.compile(r"^[^\S\n]*:(?=:)|^([-+~^])(?=\1\1 )", re.MULTILINE)
 
 def escape_terminal(text: str, *, keep: str = "") -> str:
     """The text with all spelt out that could move a cursor, reorder a line or command a runner."""
-    # Nearly every name, of which a table has hundreds of thousands.
-    if text[:1].isalnum() and "#" not in text and text.isascii() and text.isprintable():
+    # Nearly every cell, of which a table has hundreds of thousands: a name, or nothing at all.
+    if not text or (
+        text[0].isalnum() and "#" not in text and text.isascii() and text.isprintable()
+    ):
         return text
     # Before anything else: these are made of printable ASCII, which the short way lets pass.
     text = _BRACKETED.sub(r"\\x23", text)
