@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import lru_cache
@@ -211,7 +212,8 @@ def _read_record(values: Sequence[Any], *, checked: bool) -> Recorded:
         ambiguous=bool(ambiguous),
         attempts=attempts,
         first_sent_at=first_sent_at,
-        last_sent_at=last_sent_at,
+        # Most were sent once, and thousands by one run: of equal texts one is kept.
+        last_sent_at=first_sent_at if last_sent_at == first_sent_at else last_sent_at,
         purpose=Purpose(purpose) if purpose else None,
         digest=digest,
         spec=spec,
@@ -221,7 +223,7 @@ def _read_record(values: Sequence[Any], *, checked: bool) -> Recorded:
         marker=marker,
         protected=bool(protected),
         source=source,
-        run=run,
+        run=sys.intern(run),
         epoch=epoch,
         **_read_memory(memory),
     )

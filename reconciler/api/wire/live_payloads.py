@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
@@ -67,13 +68,13 @@ def read_live_workload(data: object) -> LiveWorkload:
         id=item.id,
         address=item.address,
         is_v2=item.source_api == "WorkloadsV2",
-        kind=_text(fields, "type"),
-        project_name=_text(fields, "projectName"),
-        cluster_id=_text(fields, "clusterId"),
-        namespace=_text(fields, "namespace"),
+        kind=_shared_text(fields, "type"),
+        project_name=_shared_text(fields, "projectName"),
+        cluster_id=_shared_text(fields, "clusterId"),
+        namespace=_shared_text(fields, "namespace"),
         phase=_phase(fields),
         phase_message=_text(fields, "phaseMessage") or "",
-        phase_reason=_text(fields, "phaseReason"),
+        phase_reason=_shared_text(fields, "phaseReason"),
         phase_updated_at=_time(fields, "phaseUpdatedAt"),
         created_at=_time(fields, "createdAt"),
         completed_at=_time(fields, "completedAt"),
@@ -87,13 +88,13 @@ def read_live_workload(data: object) -> LiveWorkload:
         requested_pods=_count(_inner(fields, "requestedPods"), "number"),
         node_pools=pools,
         preemptible=_flag(fields, "preemptible"),
-        priority=_text(fields, "priorityClassName"),
-        category=_text(fields, "category"),
+        priority=_shared_text(fields, "priorityClassName"),
+        category=_shared_text(fields, "category"),
         tenant_id=_count(fields, "tenantId"),
         updated_at=_time(fields, "updatedAt"),
         pending_seconds=_count(fields, "totalPendingTimeSeconds"),
         running_seconds=_count(fields, "totalRunningTimeSeconds"),
-        submitted_by=_text(fields, "submittedBy"),
+        submitted_by=_shared_text(fields, "submittedBy"),
         pending=tuple(_pending_reason(row) for row in _rows(fields, "pendingSchedulingMessages")),
     )
 
@@ -232,12 +233,19 @@ def _rows(fields: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
 
 
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple(v for v in value if isinstance(v, str)) if isinstance(value, list) else ()
+    texts = value if isinstance(value, list) else ()
+    return tuple(sys.intern(text) for text in texts if isinstance(text, str))
 
 
 def _text(fields: Mapping[str, Any], key: str) -> str | None:
     value = fields.get(key)
     return value if isinstance(value, str) and value else None
+
+
+def _shared_text(fields: Mapping[str, Any], key: str) -> str | None:
+    """A text that many rows have: a list of thousands holds it once."""
+    text = _text(fields, key)
+    return text and sys.intern(text)
 
 
 def _flag(fields: Mapping[str, Any], key: str) -> bool | None:

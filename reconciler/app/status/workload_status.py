@@ -8,6 +8,7 @@ import math
 import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from types import MappingProxyType
 
 from reconciler.app.projects.named_projects import need_same_projects
 from reconciler.app.projects.server_projects import ServerProjects
@@ -23,7 +24,7 @@ from reconciler.app.status.phases import read_phases, read_removed
 from reconciler.app.status.refresh import read_live
 from reconciler.core.globs import is_glob, matches_any
 from reconciler.core.history.events import RequestRetried
-from reconciler.core.model import Desired, Own, Recorded, Remote
+from reconciler.core.model import Desired, Json, Own, Recorded, Remote
 from reconciler.core.projects.addresses import names_of_projects
 from reconciler.core.projects.names import is_placeholder
 from reconciler.core.running.listed_sync import is_synced_by_list
@@ -36,6 +37,7 @@ from reconciler.values import dataclass
 
 # A server that answers nothing for so long is in trouble, whatever it will say later.
 PATIENCE = 30.0
+_NO_CONTENT: Json = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,8 @@ async def read_statuses(
         chosen = choice.make(state.open())
         async with state.connect() as session:
             chosen = chosen or await choice.make_on_server(state.open(), session)
+            # What is declared and recorded is not shown by its spec, and need not stay in memory.
+            del choice, request
             return await _read(chosen, session, say, discovery=settings.discovery)
 
 
@@ -306,10 +310,18 @@ def _never_begun(spec: Desired) -> Recorded:
     )
 
 
-def _without_content(_: Recorded, remote: Remote) -> Remote:
+def _without_content(row: Recorded, remote: Remote) -> Remote:
     """What a status shows of a workload: of its content, only when it was made."""
     metadata = {key: remote.metadata[key] for key in ("createdAt",) if key in remote.metadata}
-    return dataclasses.replace(remote, metadata=metadata, raw_manifest={}, workload_manifest={})
+    return dataclasses.replace(
+        remote,
+        # Of thousands, what the record says as well is in memory once.
+        id=row.id if row.id == remote.id else remote.id,
+        address=row.address if row.address == remote.address else remote.address,
+        metadata=metadata,
+        raw_manifest=_NO_CONTENT,
+        workload_manifest=_NO_CONTENT,
+    )
 
 
 async def _read(

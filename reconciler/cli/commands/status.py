@@ -163,14 +163,15 @@ def _show(
 
     console, settings, metrics = Console(output), settings_from(flags), MetricsWriter.current()
     metrics.settings, connector = settings, metrics.connect(yes=False)
-    request = _request(console, addresses, flags, quick=quick)
+    # Handed over and not kept: it holds all that is declared, of which little is looked at.
+    requests = [_request(console, addresses, flags, quick=quick)]
     if explain:
         if console.wants("markdown"):
             raise click.UsageError("--explain is shown as text or JSON")
         explained = run_with_heartbeat(
             console,
             "reading the server",
-            lambda say: explain_statuses(settings, request, connector=connector, say=say),
+            lambda say: explain_statuses(settings, requests.pop(), connector=connector, say=say),
         )
         console.emit("json", lambda: to_text([explanation_document(item) for item in explained]))
         paint = console.paint()
@@ -181,7 +182,7 @@ def _show(
     statuses = run_with_heartbeat(
         console,
         "reading the server",
-        lambda say: read_statuses(settings, request, connector=connector, say=say),
+        lambda say: read_statuses(settings, requests.pop(), connector=connector, say=say),
     )
     metrics.phases = Counter(status.phase_word for status in statuses)
     metrics.refused = sum(status.is_refused for status in statuses)
