@@ -33,6 +33,7 @@ manifest:
     command: ["python", 'train.py', --fast, 3]
     limits: {nvidia.com/gpu: 1, memory: "2Gi", tolerated: null}
     none: {}
+    nested: {matchLabels: {app: llm}, images: [a:1, {name: b, image: registry/b:1}], deep: [[]]}
     empty:
     script: |
       echo one
@@ -137,6 +138,22 @@ SCALARS = st.sampled_from(
             "a:",
             "a::b",
             "registry/a:1.2",
+            "{a: {b: 1}, c: [d, {}]}",
+            "{a: {b: 1, b: 2}}",
+            "{ a : 1 }",
+            "{a: [1] }",
+            "[a,b]",
+            "[a, [b], ]",
+            "[}a]",
+            "[a}",
+            "{a: 1]",
+            "[{a: no}]",
+            "[a:1, a::1, a: 1]",
+            "[a:1, b]",
+            "{a: x:1/y}",
+            "{a: b}  # c",
+            "{a: , b: c}",
+            "[" * 30 + "]" * 30,
             '["a"]',
             '["a", "b: c", ""]',
             '["a","b"]',

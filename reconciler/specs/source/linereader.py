@@ -1,7 +1,7 @@
 """The first fast reader: YAML as most specs are written, taken line by line.
 
-It knows block mappings and lists, scalars on one line, literal blocks, and flow collections of
-scalars on one line; it declines everything else. `readers` says when it is used and why no library
+It knows block mappings and lists, scalars on one line, literal blocks, and flow collections on one
+line; it declines everything else. `readers` says when it is used and why no library
 does this part.
 """
 
@@ -18,7 +18,7 @@ from reconciler.specs.source.source_text import SourceText
 
 # Within these, no bound of the careful reader can be exceeded.
 LONGEST = 100_000
-DEEPEST = 50
+DEEPEST, DEEPEST_FLOW = 50, 20
 # Most lines of a repository stand in it many times.
 _CACHED_LINES = 2048
 
@@ -38,9 +38,17 @@ _PRINTABLE = bytes([10, *range(32, 127)])
 _QUOTED = re.compile(r"""(?:"([^"\\]*)"|'([^']*)') *(?: #.*)?""")
 # As commands are written most often.
 _QUOTED_LIST = re.compile(r'\["[^"\\]*"(?:, "[^"\\]*")*\]')
-_ITEM = re.compile(
-    rf"""(?:({_KEY}): +)?("[^"\\]*"|'[^']*'|-{{0,2}}[A-Za-z0-9_./][A-Za-z0-9_./=+-]*)(?:, *|$)"""
+_FLOW_KEY = re.compile(rf"({_KEY}): +")
+_FLOW_SCALAR = re.compile(
+    r"""
+    "[^"\\]*" | '[^']*' |
+    -{0,2}[A-Za-z0-9_./] [A-Za-z0-9_./=+-]* (?: : [A-Za-z0-9_./=+-]+ )*
+    """,
+    re.VERBOSE,
 )
+# What stands in front of the first item, and behind each: a comma, or the bracket as a group.
+_IN_LIST = re.compile(r" *(\]?)").match, re.compile(r" *(?:, *|(\]))").match
+_IN_MAP = re.compile(r" *(\}?)").match, re.compile(r" *(?:, *|(\}))").match
 # What begins a plain scalar only under conditions, or not at all.
 _INDICATORS = frozenset("?:,[]{}#&*!|>'\"%@` ")
 # Other headers (`|+`, `|2`, `>`) are rare, and not worth the lines that they would take here.
@@ -260,29 +268,44 @@ def _read_scalar(text: str) -> Any:
 
 
 def _read_flow(text: str) -> Any:
-    """Read a list or mapping of scalars that fills the remainder of a line."""
+    """Read a collection in brackets that fills the remainder of a line."""
     if _QUOTED_LIST.fullmatch(text):
         return text[2:-2].split('", "')
-    is_list = text[0] == "["
-    inner = text[1:-1].strip(" ")
-    if text[-1] != ("]" if is_list else "}") or inner[-1:] == ",":
+    value, end = _read_brackets(text, 0, 1)
+    return value if end == len(text) else _decline()
+
+
+def _read_brackets(text: str, at: int, depth: int) -> tuple[Any, int]:
+    """Read the collection whose bracket opens here; also returns the offset behind it."""
+    if depth > DEEPEST_FLOW:
         _decline()
-    keys: list[str] = []
+    is_list = text[at] == "["
     items: list[Any] = []
-    at = 0
-    while at < len(inner):
-        item = _ITEM.match(inner, at)
-        if item is None or (item[1] is None) is not is_list:
+    entries: dict[str, Any] = {}
+    begin, separate = _IN_LIST if is_list else _IN_MAP
+    separator = begin(text, at + 1)
+    while separator and not separator[1]:
+        at = separator.end()
+        key = None if is_list else _FLOW_KEY.match(text, at)
+        at = key.end() if key else at
+        if text[at : at + 1] in ("[", "{"):
+            value, at = _read_brackets(text, at, depth + 1)
+        else:
+            scalar = _FLOW_SCALAR.match(text, at)
+            value = _read_scalar(scalar[0]) if scalar else _DECLINED
+            at = scalar.end() if scalar else at
+        if value is _DECLINED:
             _decline()
-        keys.append("" if is_list else intern(item[1]))
-        items.append(_read_scalar(item[2]))
-        at = item.end()
-    if _DECLINED in items or not all(map(_is_text, filter(None, keys))):
+        if is_list:
+            items.append(value)
+        elif key and key[1] not in entries and _is_text(key[1]):
+            entries[intern(key[1])] = value
+        else:
+            _decline()
+        separator = separate(text, at)
+    if separator is None:
         _decline()
-    if is_list:
-        return items
-    entries = dict(zip(keys, items, strict=True))
-    return entries if len(entries) == len(keys) else _decline()
+    return items if is_list else entries, separator.end()
 
 
 def _decline() -> NoReturn:
