@@ -114,19 +114,12 @@ def _count_containers(spec: Template) -> _PodRequest:
     for container in read_items(spec, "containers"):
         running.update(_read_container(container, gaps))
     # What a pod has for all of its containers together, where that is more.
-    running |= Counter(_read_container(spec, gaps))
-    # Init containers run one after the other, so the largest of them counts. One that may be
-    # restarted is a sidecar: it stays, and all that starts after it comes on top.
-    sidecars: Counter[str] = Counter()
-    peak: Counter[str] = Counter()
-    for container in read_items(spec, "initContainers"):
-        starting = sidecars + Counter(_read_container(container, gaps))
-        peak |= starting
-        if container.get("restartPolicy") == "Always":
-            sidecars = starting
-    effective = peak | (sidecars + running)
+    if shared := _read_container(spec, gaps):
+        running |= Counter(shared)
+    if spec.get("initContainers") is not None:
+        running = _with_init_containers(spec, running, gaps)
     amounts: Counter[Device | None] = Counter()
-    for name, amount in effective.items():
+    for name, amount in running.items():
         device = device_of(name)
         amounts[device] += amount
         if device is Device.OTHER and amount:
@@ -134,6 +127,19 @@ def _count_containers(spec: Template) -> _PodRequest:
     return _PodRequest(
         gpus=amounts[Device.WHOLE], mig_instances=amounts[Device.MIG], unknown=tuple(gaps)
     )
+
+
+def _with_init_containers(spec: Template, running: Counter[str], gaps: list[str]) -> Counter[str]:
+    # They run one after the other, so the largest of them counts. One that may be restarted is a
+    # sidecar: it stays, and all that starts after it comes on top.
+    sidecars: Counter[str] = Counter()
+    peak: Counter[str] = Counter()
+    for container in read_items(spec, "initContainers"):
+        starting = sidecars + Counter(_read_container(container, gaps))
+        peak |= starting
+        if container.get("restartPolicy") == "Always":
+            sidecars = starting
+    return peak | (sidecars + running)
 
 
 def _read_container(container: Template, gaps: list[str]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from reconciler.api.urls import is_workload_id
 from reconciler.core.model import Address, Json, LastSeen, Remote
+from reconciler.core.stored_json import decoded
 from reconciler.values import dataclass
 
 T = TypeVar("T")
@@ -111,7 +112,7 @@ def read_cluster_versions(rows: object) -> tuple[str, ...]:
 
 def requested_address(body: Json) -> Address:
     """The address in a create request."""
-    metadata = body["metadata"]
+    metadata = decoded(body["metadata"])
     return Address(project=metadata["projectId"], name=metadata["name"])
 
 
