@@ -6,6 +6,7 @@ of its surroundings is answered by `_Run`, and may end its process at each commi
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from datetime import datetime
@@ -293,7 +294,7 @@ class _Run:
         self.provenance = UNKNOWN_PROVENANCE
         self.halt = False
         self.clock = self.dispatcher = self.api = self
-        self.ahead = contextlib.AsyncExitStack()
+        self.ahead = asyncio.Semaphore()
 
     def server_time(self) -> datetime:
         return at(self._play.world.now)
