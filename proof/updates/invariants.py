@@ -17,7 +17,7 @@ from reconciler.core.model import Address, Desired, LastSeen, Own, Recorded
 from reconciler.core.planning.actions import Reason, Replace, Update
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.marker import read_marker, read_rev
-from reconciler.core.redact import MARK
+from reconciler.core.secrets.marks import MARK
 from reconciler.engine.waiting.wait import REFUSED_UPDATE
 
 Report = Callable[[str, str], None]

@@ -25,8 +25,8 @@ from reconciler.core.planning.actions import (
     overwrites_of,
 )
 from reconciler.core.planning.plan import Drift, Plan
-from reconciler.core.redact import is_redacted, spell_marks
 from reconciler.core.review.content import Content, content_of
+from reconciler.core.secrets.marks import is_redacted, spell_marks
 from reconciler.core.shorten import shorten
 from reconciler.values import dataclass
 

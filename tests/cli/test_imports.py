@@ -20,7 +20,7 @@ from tests.support.sandboxes import Sandbox
 from tests.support.specs import spec, write
 
 PACKAGE = Path(reconciler.__file__).parent
-COMMANDS = "reconciler.cli.commands."
+COMMANDS, SECRETS = "reconciler.cli.commands.", "reconciler.core.secrets."
 # Only a terminal needs rich, and a pipeline is not made to wait for it.
 TERMINAL_ONLY = {
     ("reconciler.cli.live.apply_reporter", "reconciler.cli.live.live_view"),
@@ -143,6 +143,15 @@ def test_a_plan_loads_no_page_no_schema_and_nothing_for_a_terminal(
     assert (HEAVY | {"pygments", "referencing"}) & roots(loaded["plan"]) == libraries
     unwanted = ("reconciler.report.html", "reconciler.report.text.explain")
     assert [name for name in loaded["plan"] if name.startswith(unwanted)] == []
+
+
+@pytest.mark.parametrize("words", ["validate", "plan", "state list"])
+def test_without_a_sign_of_a_secret_nothing_loads_that_hides_one(
+    loaded: Mapping[str, set[str]], words: str
+) -> None:
+    """Its expressions take as long to compile as ten specs to be read."""
+    modules = {name.rpartition(".")[2] for name in loaded[words] if name.startswith(SECRETS)}
+    assert modules - {"marks"} == {"hints", "names", "rules"}
 
 
 def test_a_list_of_the_state_loads_nothing_that_speaks_http(

@@ -11,13 +11,9 @@ from hypothesis import strategies as st
 
 from reconciler.core.diff.diff import find_changes, is_same
 from reconciler.core.digest import canonical, digest
-from reconciler.core.redact import (
-    Redactor,
-    blank,
-    find_secrets,
-    is_redacted,
-)
+from reconciler.core.redact import Redactor, blank, find_secrets
 from reconciler.core.secrets.hints import SecretHints
+from reconciler.core.secrets.marks import is_redacted
 from reconciler.core.secrets.names import NameKind, kind_of_name
 from reconciler.core.stored_json import StoredJson
 from tests.support.strategies import json_objects, json_values, shuffles

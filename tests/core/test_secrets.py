@@ -17,8 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.core.planning.renewal import renew
-from reconciler.core.redact import Redactor, blank, is_redacted
+from reconciler.core.redact import Redactor, blank
 from reconciler.core.secrets.hints import SecretHints
+from reconciler.core.secrets.marks import is_redacted
 from reconciler.core.secrets.names import NameKind, kind_of_name
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules, literals_of
 from reconciler.core.secrets.shapes import is_open

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from reconciler.core.json_pointer import escape_step, join_steps, split_pointer
 from reconciler.core.named_items import items_by_name, names_of
-from reconciler.core.redact import is_redacted, spell_marks
+from reconciler.core.secrets.marks import is_redacted, spell_marks
 from reconciler.core.stored_json import MAPS, decoded
 from reconciler.kinds.updates import covers
 from reconciler.values import dataclass

@@ -15,7 +15,7 @@ from reconciler.core.diff.diff import is_same
 from reconciler.core.diff.quantities import normal_quantity
 from reconciler.core.digest import canonical
 from reconciler.core.named_items import items_by_name
-from reconciler.core.redact import is_redacted
+from reconciler.core.secrets.marks import is_redacted
 from reconciler.core.stored_json import MAPS, decoded
 from reconciler.kinds.registry import KINDS, group_kind
 

@@ -32,7 +32,7 @@ from reconciler.core.diff.equality import (
 from reconciler.core.json_pointer import escape_step
 from reconciler.core.model import Json
 from reconciler.core.named_items import items_by_name, names_of
-from reconciler.core.redact import is_redacted
+from reconciler.core.secrets.marks import is_redacted
 from reconciler.core.stored_json import MAPS, decoded
 from reconciler.values import dataclass
 

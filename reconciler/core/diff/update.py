@@ -19,7 +19,8 @@ from reconciler.core.digest import canonical
 from reconciler.core.model import NO_CHANGE, Json, Recorded
 from reconciler.core.protocol.capabilities import UPDATE_FIELDS
 from reconciler.core.protocol.changes import as_shown, declared_by_us
-from reconciler.core.redact import MARK, Redactor
+from reconciler.core.redact import Redactor
+from reconciler.core.secrets.marks import MARK
 from reconciler.core.stored_json import MAPS
 from reconciler.values import dataclass
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from reconciler.core.digest import canonical, digest
 from reconciler.core.model import ChangeRecord, Json, Recorded
-from reconciler.core.redact import MARK, Redactor
+from reconciler.core.redact import Redactor
+from reconciler.core.secrets.marks import MARK
 
 
 def renew(recorded: Any, redactor: Redactor, *, plain: Any = None) -> Any:

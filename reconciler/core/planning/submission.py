@@ -20,7 +20,8 @@ from reconciler.core.model import (
     Json,
 )
 from reconciler.core.planning.renewal import renew
-from reconciler.core.redact import Redactor, is_redacted
+from reconciler.core.redact import Redactor
+from reconciler.core.secrets.marks import is_redacted
 from reconciler.values import dataclass
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from reconciler.core.digest import canonical
 from reconciler.core.model import Json
 from reconciler.core.planning.actions import AnyAction, document_of, recorded_of
-from reconciler.core.redact import HIDDEN, spell_marks
+from reconciler.core.redact import HIDDEN
+from reconciler.core.secrets.marks import spell_marks
 from reconciler.core.stored_json import StoredJson
 from reconciler.values import dataclass
 

@@ -11,7 +11,7 @@ from reconciler.core.json_pointer import escape_step
 from reconciler.core.model import Address, Json, Remote
 from reconciler.core.protocol.live import WorkloadType
 from reconciler.core.protocol.marker import unmark
-from reconciler.core.redact import is_redacted
+from reconciler.core.secrets.marks import is_redacted
 
 # A manifest that was exported from a cluster has these as well.
 _STORED = (

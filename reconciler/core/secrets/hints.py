@@ -7,54 +7,51 @@ fixed words first, and runs an expression only where one of them matches.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from reconciler.core.secrets.names import SUFFIXES
 
 # In lower case `secretKeyBase` has no more words: what may follow the last one is named.
 _END = rf"s?(?:{'|'.join(sorted(SUFFIXES, key=len, reverse=True))}|header|id|ur[il])*(?![a-z])"
 # They are looked for one by one: that is many times as fast as one expression with alternatives.
-_HINTS = tuple(
-    (hint, re.compile(ending, re.ASCII))
-    for hint, ending in (
-        ("auth", rf"auth(?:orization)?{_END}"),
-        ("pass", rf"pass(?:code|phrase|wd|word)?{_END}"),
-        ("pat", rf"pat{_END}"),
-        ("pw", rf"pwd?{_END}"),
-        ("cred", rf"cred(?:ential)?{_END}"),
-        ("secret", rf"(?<!imagepull)secret{_END}"),
-        ("token", rf"(?<!\"max)(?<!\"max_)token{_END}"),
-        # Right after a quote it is the whole name, or its first word.
-        ("key", rf"(?<!topology)key{_END}(?:(?<!\"key)|(?<=\\\"key))"),
-        ("string", rf"string{_END}(?:(?<!\"string)|(?<=\\\"string))"),
-        ("jwt", rf"jwt{_END}"),
-        ("cookie", rf"cookie{_END}"),
-        ("hook", rf"hooks?(?:b2)?[./]|webhook{_END}"),
-        ("salt", rf"salt{_END}"),
-        ("pepper", rf"pepper{_END}"),
-        ("bearer", r"bearer"),
-        ("mnemonic", rf"mnemonic{_END}"),
-        ("sas", rf"sas{_END}"),
-        ("sid", r"account[^a-z]*sid(?![a-z])"),
-        ("kubeconfig", rf"kubeconfig{_END}"),
-        ("-----begin ", r"-----begin "),
-        ("://", r"://[^/\s]*@"),
-        ("sig", r"sig(?:nature)?="),
-        ("code=", r"[?&]code="),
-        ("-u", r"(?:[\s\"]|\\[nt])-u(?![a-z])"),
-        ("user", r"--(?:http-|proxy-)?user(?![a-z])"),
-        ("mysql", r"mysql(?:dump|admin)?(?![a-z])"),
-        ("login", r"login(?![a-z])"),
-        ("-cli", r"redis-cli(?![a-z])"),
-        ("ldapsearch", r"ldapsearch(?![a-z])"),
-        ("mariadb", r"mariadb(?![a-z])"),
-        ("mongosh", r"mongosh(?![a-z])"),
-        ("xox", r"xox[a-z]"),
-        ("xapp-", r"xapp-"),
-        ("gl", r"gl[a-z]{2,5}-"),
-        ("aiza", r"aiza"),
-        ("akia", r"akia"),
-    )
+_HINTS = (
+    ("auth", rf"auth(?:orization)?{_END}"),
+    ("pass", rf"pass(?:code|phrase|wd|word)?{_END}"),
+    ("pat", rf"pat{_END}"),
+    ("pw", rf"pwd?{_END}"),
+    ("cred", rf"cred(?:ential)?{_END}"),
+    ("secret", rf"(?<!imagepull)secret{_END}"),
+    ("token", rf"(?<!\"max)(?<!\"max_)token{_END}"),
+    # Right after a quote it is the whole name, or its first word.
+    ("key", rf"(?<!topology)key{_END}(?:(?<!\"key)|(?<=\\\"key))"),
+    ("string", rf"string{_END}(?:(?<!\"string)|(?<=\\\"string))"),
+    ("jwt", rf"jwt{_END}"),
+    ("cookie", rf"cookie{_END}"),
+    ("hook", rf"hooks?(?:b2)?[./]|webhook{_END}"),
+    ("salt", rf"salt{_END}"),
+    ("pepper", rf"pepper{_END}"),
+    ("bearer", r"bearer"),
+    ("mnemonic", rf"mnemonic{_END}"),
+    ("sas", rf"sas{_END}"),
+    ("sid", r"account[^a-z]*sid(?![a-z])"),
+    ("kubeconfig", rf"kubeconfig{_END}"),
+    ("-----begin ", r"-----begin "),
+    ("://", r"://[^/\s]*@"),
+    ("sig", r"sig(?:nature)?="),
+    ("code=", r"[?&]code="),
+    ("-u", r"(?:[\s\"]|\\[nt])-u(?![a-z])"),
+    ("user", r"--(?:http-|proxy-)?user(?![a-z])"),
+    ("mysql", r"mysql(?:dump|admin)?(?![a-z])"),
+    ("login", r"login(?![a-z])"),
+    ("-cli", r"redis-cli(?![a-z])"),
+    ("ldapsearch", r"ldapsearch(?![a-z])"),
+    ("mariadb", r"mariadb(?![a-z])"),
+    ("mongosh", r"mongosh(?![a-z])"),
+    ("xox", r"xox[a-z]"),
+    ("xapp-", r"xapp-"),
+    ("gl", r"gl[a-z]{2,5}-"),
+    ("aiza", r"aiza"),
+    ("akia", r"akia"),
 )
 
 # Letters and digits become `a`, the rest a space: long runs are found without an expression.
@@ -108,7 +105,7 @@ class SecretHints:
         # And as a text of these bytes, which is searched four times as fast.
         lower = data.lower().decode("latin-1")
         for hint, ending in _HINTS:
-            if hint in lower and ending.search(lower):
+            if hint in lower and _compiled(ending).search(lower):
                 return True
         return any(name in lower for name in self._names) or _has_long_run(data)
 
@@ -117,6 +114,12 @@ class SecretHints:
 def hints_for(names: tuple[str, ...]) -> SecretHints:
     """The hints of one set of rules; one object, so that its memory serves every redactor."""
     return SecretHints(names)
+
+
+@cache
+def _compiled(ending: str) -> re.Pattern[str]:
+    # Of a small tree few are ever needed, and all take as long to compile as its specs to be read.
+    return re.compile(ending, re.ASCII)
 
 
 def _as_bytes(text: str) -> bytes:
