@@ -65,7 +65,7 @@ def load_specs(
 def _put_together(judge: TreeJudge, tree: JudgedTree) -> Loaded:
     """What the files of a tree declare, and what is wrong with it."""
     checks, view = judge.check_together(tree)
-    opener = judge.opener
+    opener, config = judge.opener, judge.config
     desired = []
     for judged in tree.files:
         for facts, content in zip(judged.verdict.facts, judged.contents, strict=True):
@@ -74,17 +74,14 @@ def _put_together(judge: TreeJudge, tree: JudgedTree) -> Loaded:
                 desired.append(content.to_desired(address_of(facts), source))
 
     def check_again(deadline: Deadline, resolution: Resolution) -> Loaded:
-        config = replace(judge.config, resolution=resolution)
-        again = TreeJudge(opener, config, keeps=True)
+        again = TreeJudge(opener, replace(config, resolution=resolution), keeps=True)
         return _put_together(again, again.judge_again(tree, deadline))
 
-    return Loaded(
-        **view,
-        desired=tuple(sorted(desired, key=lambda spec: spec.address)),
-        declared=checks.declared,
-        opener=opener,
-        check_again=check_again,
-    )
+    # As tuples: to compare two addresses takes many times as long, and thousands are sorted.
+    desired.sort(key=lambda spec: (spec.address.project, spec.address.name))
+    loaded = Loaded(**view, desired=tuple(desired), declared=checks.declared, opener=opener)
+    # Only names that a server has to tell keep what is known of each file in memory.
+    return replace(loaded, check_again=check_again) if loaded.unresolved else loaded
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from reconciler.core.json_pointer import join_steps
@@ -25,6 +26,9 @@ from reconciler.errors import Where
 from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec
 from reconciler.specs.compose.manifest_integers import find_older_readings
 from reconciler.specs.rules.checks import effective
+
+# Nearly every spec has none: one value for all of thousands.
+_NO_READINGS: Mapping[str, Any] = MappingProxyType({})
 
 
 class SpecContent(NamedTuple):
@@ -68,7 +72,7 @@ class SpecContent(NamedTuple):
             metadata=StoredJson(self.metadata),
             manifest=StoredJson(self.manifest),
             encoded=self.encoded,
-            older_readings=self.older_readings,
+            older_readings=self.older_readings or _NO_READINGS,
             lifecycle=_read_lifecycle(self.lifecycle),
         )
 
