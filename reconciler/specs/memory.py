@@ -16,10 +16,10 @@ from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
 from reconciler.specs.source.source_cache import FileReference, SourceCache, digest_of
 from reconciler.specs.verdicts import FileVerdict, read_verdict, write_verdict
 
-# As JSON: a digest of the file and of what reaches it, its facts, what was found, its references,
-# and a code that only who has the file can make of the three.
+# As JSON: a digest of the file and of what reaches it, the text of its facts, of what was found and
+# of its references, and a code of that text which only who has the file can make.
 Entry = Sequence[Any]
-_ENTRY_LENGTH = 5
+_ENTRY_LENGTH = 3
 
 
 class VerdictMemory(Protocol):
@@ -80,8 +80,8 @@ def write_entry(verdict: FileVerdict, identity: FileIdentity, references: Sequen
     """What to remember of a file."""
     plain, quoting = write_verdict(verdict)
     sealed = _sealed(json.dumps(quoting).encode(), identity.seal, references) if quoting else b""
-    content = [plain, b85encode(sealed).decode(), references]
-    return [identity.key, *content, _authentication_code(content, identity.seal)]
+    text = json.dumps([plain, b85encode(sealed).decode(), references])
+    return [identity.key, text, _authentication_code(text, identity.seal)]
 
 
 class KnownFile(NamedTuple):
@@ -96,10 +96,12 @@ def open_entry(name: str, entry: Entry | None, identity: FileIdentity) -> KnownF
     # Others may have written there, or the disk may have lost a part.
     if not isinstance(entry, list) or len(entry) != _ENTRY_LENGTH or entry[0] != identity.key:
         return None
-    _, plain, sealed, references, code = entry
-    expected = _authentication_code([plain, sealed, references], identity.seal)
-    if not isinstance(code, str) or not compare_digest(code.encode(), expected.encode()):
+    _, text, code = entry
+    if not (isinstance(text, str) and isinstance(code, str)):
         return None
+    if not compare_digest(_as_bytes(code), _as_bytes(_authentication_code(text, identity.seal))):
+        return None
+    plain, sealed, references = json.loads(text)
     quoting = json.loads(_sealed(b85decode(sealed), identity.seal, references)) if sealed else []
     return KnownFile(read_verdict(name, plain, quoting), references)
 
@@ -115,8 +117,13 @@ def are_current(references: Sequence[Any], sources: SourceCache) -> bool:
     return True
 
 
-def _authentication_code(content: Sequence[Any], seal: bytes) -> str:
-    return blake2b(json.dumps(content).encode(), key=seal, person=b"entry").hexdigest()
+def _authentication_code(text: str, seal: bytes) -> str:
+    return blake2b(_as_bytes(text), key=seal, person=b"entry").hexdigest()
+
+
+def _as_bytes(text: str) -> bytes:
+    # Whoever wrote there may have written half a surrogate pair.
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _sealed(data: bytes, seal: bytes, references: Sequence[Any]) -> bytes:

@@ -10,7 +10,7 @@ import shutil
 import stat
 import tempfile
 from base64 import b85decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -382,7 +382,8 @@ def test_no_value_is_kept(tmp_path: Path) -> None:
     kept = json.loads(known.read_text())
     assert kept.keys() == {"environment", "files"}
     assert sorted(kept["files"]) == ["a.yaml", "team/b.yaml", "team/c.yaml", "team/m/job.yaml"]
-    key, plain, sealed, references, code = kept["files"]["a.yaml"]
+    key, text, code = kept["files"]["a.yaml"]
+    plain, sealed, references = json.loads(text)
     assert (len(bytes.fromhex(key)), len(bytes.fromhex(code))) == (32, 64)
     facts = [0, 1, 1, "1", "a", True, "", "Pod", "a", 0, [], [], [], [], 0.0, True]
     assert plain == [[facts], False]
@@ -404,8 +405,21 @@ def test_a_damaged_memory_is_none(text: str, tmp_path: Path) -> None:
     assert known.read_text() == good
 
 
-@pytest.mark.parametrize("entry", [5, [], ["a"], *range(1, 5)])
-def test_an_entry_that_was_changed_is_none(entry: object, tmp_path: Path) -> None:
+Forge = Callable[[str, list[Any], str], object]
+FORGED: Mapping[str, Forge] = {
+    "no entry": lambda *_: 5,
+    "too little": lambda key, *_: [key],
+    "other facts": lambda key, parts, code: [key, json.dumps([[], *parts[1:]]), code],
+    "no findings": lambda key, parts, code: [key, json.dumps([parts[0], "", parts[2]]), code],
+    "a reference": lambda key, parts, code: [key, json.dumps([*parts[:2], [["", "x"]]]), code],
+    "no text": lambda key, _, code: [key, [], code],
+    "no code": lambda key, parts, _: [key, json.dumps(parts), []],
+    "half a surrogate pair": lambda key, parts, _: [key, json.dumps(parts), "\ud800"],
+}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_an_entry_that_was_changed_is_none(forge: Forge, tmp_path: Path) -> None:
     """No error disappears because somebody else wrote that there was none."""
     root = write_valid(tmp_path / "w")
     change(root, "a.yaml", spec("a", f'"1", priority: {SECRET}'))
@@ -414,11 +428,8 @@ def test_an_entry_that_was_changed_is_none(entry: object, tmp_path: Path) -> Non
     known = next((tmp_path / "cache").rglob("*.json"))
     good = known.read_text()
     kept = json.loads(good)
-    if isinstance(entry, int) and entry < 5:
-        # One part of it: facts, findings, references or code.
-        kept["files"]["a.yaml"][entry] = "" if entry == 2 else []
-    else:
-        kept["files"]["a.yaml"] = entry
+    key, text, code = kept["files"]["a.yaml"]
+    kept["files"]["a.yaml"] = forge(key, json.loads(text), code)
     known.write_text(json.dumps(kept))
     assert validate(root) == expected
     kept["files"] = []
