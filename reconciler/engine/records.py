@@ -26,6 +26,7 @@ from reconciler.core.protocol.changes import (
     ShownRev,
     begin,
     classify_rev,
+    close_unsent,
     confirm,
     declared_by_us,
     learn,
@@ -212,6 +213,17 @@ def confirm_update(row: Recorded, live: Remote, asked_at: datetime) -> Recorded:
         marker=under_way.marks if under_way and under_way.marks else row.marker,
         change=change,
     )
+
+
+def follow_live(row: Recorded, live: Remote, echo: Json, asked_at: datetime) -> Recorded:
+    """The record of a workload that has all that is declared, by whoever's hand."""
+    change, rev = row.change, read_rev(live.raw_manifest)
+    if classify_rev(change, rev) is ShownRev.NONE:
+        change = close_unsent(change)
+    else:
+        # Also what was given up and has landed since: with this content it is in force.
+        change = confirm(change, rev, asked_at)
+    return replace(row, echo=echo, change=change, seen=live.seen, message=live.message)
 
 
 def follow_other_copy(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from itertools import chain
 
 from reconciler.core.diff.comparison import LiveContent, read_content
 from reconciler.core.diff.update import UpdateContent
@@ -28,7 +27,6 @@ from reconciler.core.protocol.changes import (
     ShownRev,
     classify_rev,
     close_unsent,
-    confirm,
     is_not_visible_yet,
     is_status_stale,
     may_land,
@@ -38,7 +36,6 @@ from reconciler.core.protocol.marker import (
     STACK,
     annotations_of_update,
     read_marker,
-    read_rev,
     with_annotations,
 )
 from reconciler.core.protocol.retry import AMBIGUOUS_SENDS, SendCounts
@@ -52,6 +49,7 @@ from reconciler.engine.recognition import (
 from reconciler.engine.records import (
     confirm_update,
     declare,
+    follow_live,
     follow_other_copy,
     one_more_send,
     open_update,
@@ -93,19 +91,30 @@ class UpdateTask:
         # Whether the last send of this run may have been carried out.
         self._may_be_done = False
         self._accepted_at: datetime | None = None
+        # Whether a look has shown the update in force.
+        self._is_proven = False
         self._unclear = 0
         self._last_message = ""
 
     async def carry_out(self) -> Outcome:
         """Update, prove it, and wait for the cluster if the run waits."""
+        dispatcher = self._run.dispatcher
         try:
-            # At once at first: an update that was accepted is mostly to be seen by then.
-            for interval in chain((0.0,), poll_intervals(longest=16.0)):
-                live = await self._look()
-                outcome = await self._go_on(live) if isinstance(live, Remote) else live
-                if outcome is not None:
-                    return outcome
-                await self._run.dispatcher.pause(self._run.dispatcher.stretched(interval))
+            # What is read now is merged and sent before others read: it stays young, and in the
+            # memory there are the contents of few.
+            async with dispatcher.begun:
+                outcome = await self._step()
+                # At once at first: an update that was accepted is mostly to be seen by then.
+                if outcome is None and not dispatcher.stretched(0.0):
+                    outcome = await self._step()
+            intervals = poll_intervals(longest=16.0)
+            while outcome is None:
+                await dispatcher.pause(dispatcher.stretched(next(intervals)))
+                outcome = await self._step()
+            if self._is_proven and isinstance(outcome, Succeeded) and self._run.options.wait:
+                seen = self._seen_before
+                return await wait_until_updated(self._work, self._row, outcome, before=seen)
+            return outcome
         except StoppedError:
             if self._accepted_at is not None:
                 return self._leave_open(UPDATE_OPEN)
@@ -116,10 +125,14 @@ class UpdateTask:
             if self._row.change.open is not None and self._comparison.sent is not None:
                 await self._close()
             return Skipped(message=UNSENT)
-        raise AssertionError("the intervals never end")
+
+    async def _step(self) -> Outcome | None:
+        """One look and what it leads to; None where another look is needed."""
+        live = await self._look()
+        return await self._go_on(live) if isinstance(live, Remote) else live
 
     async def _go_on(self, live: Remote) -> Outcome | None:
-        """What a look leads to; None where another look is needed.
+        """Finish what a look shows, or send on top of it.
 
         What was not answered is never just repeated: a PUT on what somebody else has changed
         meanwhile would take that back.
@@ -245,15 +258,8 @@ class UpdateTask:
         if self._comparison.sent is not None:
             attempts = under_way.attempts if under_way else 0
             self._work.tell_retry(Method.PUT, attempts, delay=0.0, reason=self._last_message)
-        opened = OpenChange(
-            rev=self._run.mint_op(),
-            base=shown.rev,
-            body_digest=content.digest,
-            digest=self._comparison.digest,
-            spec=self._comparison.spec,
-            body=content.base,
-            marks=self._marks,
-        )
+        rev = self._run.mint_op()
+        opened = self._comparison.open_change(content, rev=rev, base=shown.rev, marks=self._marks)
         if under_way is not None and self._is_same(content):
             # One rev has one body, and one body that is sent again keeps its rev.
             opened = replace(under_way, base=opened.base)
@@ -298,8 +304,7 @@ class UpdateTask:
         under_way = self._row.change.open
         if under_way is None:
             raise AssertionError("an update is recorded before it is sent")
-        change = replace(self._row.change, open=move(under_way))
-        self._row = replace(self._row, change=change)
+        self._row = replace(self._row, change=replace(self._row.change, open=move(under_way)))
         await self._work.commit(self._row)
 
     async def _conclude(self, answer: ApiResult) -> Outcome | None:
@@ -353,10 +358,8 @@ class UpdateTask:
         details = [f"the server keeps {pointer}" for pointer in leftovers.metadata]
         if self._row.change.drops_annotations:
             details.append("the server dropped our annotation, so further updates are held")
-        done = Succeeded(id=self._row.id, detail="; ".join(details))
-        if not self._run.options.wait:
-            return done
-        return await wait_until_updated(self._work, self._row, done, before=self._seen_before)
+        self._is_proven = True
+        return Succeeded(id=self._row.id, detail="; ".join(details))
 
     async def _confirm(self, live: Remote) -> None:
         """Record what is in force: what was sent is what later comparisons start from."""
@@ -372,14 +375,8 @@ class UpdateTask:
 
     async def _follow(self, live: Remote, content: UpdateContent) -> Outcome:
         """The server has all of it, by whoever's hand."""
-        change, rev = self._row.change, read_rev(live.raw_manifest)
-        if classify_rev(change, rev) is ShownRev.NONE:
-            change = close_unsent(change)
-        else:
-            # Also what was given up and has landed since: with this content it is in force.
-            change = confirm(change, rev, self._asked_at)
-        row = replace(self._comparison.take_over_spec(self._row), echo=content.base, change=change)
-        self._row = replace(row, seen=live.seen, message=live.message)
+        declared = self._comparison.take_over_spec(self._row)
+        self._row = follow_live(declared, live, content.base, self._asked_at)
         await self._work.commit(self._row)
         detail = "it is on the server as it is declared; nothing was sent"
         return Succeeded(id=self._row.id, detail=detail)

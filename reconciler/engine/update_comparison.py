@@ -14,7 +14,7 @@ from reconciler.core.diff.update import (
     find_leftovers,
     find_unlike,
 )
-from reconciler.core.model import Json, Recorded
+from reconciler.core.model import Json, OpenChange, Recorded
 from reconciler.core.planning.actions import Reason, Update
 from reconciler.core.redact import Redactor
 
@@ -50,6 +50,18 @@ class UpdateComparison:
             self._redactor,
             ignored=self._ignored,
             undo_drift=self._action.undo_drift,
+        )
+
+    def open_change(self, content: UpdateContent, *, rev: str, base: str, marks: str) -> OpenChange:
+        """The record of what is to be sent under a new rev, on top of another."""
+        return OpenChange(
+            rev=rev,
+            base=base,
+            body_digest=content.digest,
+            digest=self.digest,
+            spec=self.spec,
+            body=content.base,
+            marks=marks,
         )
 
     def find_unplanned(self, row: Recorded, live: LiveContent) -> list[str] | None:

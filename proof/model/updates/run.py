@@ -294,7 +294,7 @@ class _Run:
         self.provenance = UNKNOWN_PROVENANCE
         self.halt = False
         self.clock = self.dispatcher = self.api = self
-        self.ahead = asyncio.Semaphore()
+        self.ahead, self.begun = asyncio.Semaphore(), asyncio.Semaphore()
 
     def server_time(self) -> datetime:
         return at(self._play.world.now)

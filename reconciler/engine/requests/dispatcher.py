@@ -113,6 +113,7 @@ class Dispatcher:
     `server` is told every answer, so that it knows the server's time. `reached` says that the
     server has answered before, so that it is not taken for a wrong address. Whoever has to prepare
     a request does it under `ahead`, which keeps a place's next request at hand and no more.
+    Whoever has to read before it sends begins under `begun`: what it has read waits for no others.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Dispatcher:
     ) -> None:
         self.server = server or ServerTime(clock)
         self.ahead = asyncio.Semaphore(ceiling)
+        self.begun = asyncio.Semaphore(2 * ceiling)
         self._clock = clock
         self._ceiling = ceiling
         self._rng = rng
