@@ -6,19 +6,22 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from reconciler.core.history.events import Event, RequestEnded
 from reconciler.core.history.provenance import Provenance
-from reconciler.core.model import Address, Header, Json, Recorded, Target
-from reconciler.core.protocol.api_results import ApiResult
-from reconciler.core.redact import Redactor
-from reconciler.core.states.places import StatePlace
 from reconciler.errors import StateError
 from reconciler.values import dataclass
 
-EventListener = Callable[[Event], None]
-RequestListener = Callable[[RequestEnded], None]
+if TYPE_CHECKING:
+    # Whoever reads a state needs nothing of what is planned, sent or answered.
+    from reconciler.core.history.events import Event, RequestEnded
+    from reconciler.core.model import Address, Header, Json, Recorded, Target
+    from reconciler.core.protocol.api_results import ApiResult
+    from reconciler.core.redact import Redactor
+    from reconciler.core.states.places import StatePlace
+
+EventListener = Callable[["Event"], None]
+RequestListener = Callable[["RequestEnded"], None]
 BeforeSend = Callable[[], Awaitable[None]]
 
 

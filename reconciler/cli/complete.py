@@ -22,7 +22,7 @@ def complete_recorded(
     """
     with contextlib.suppress(Exception):
         # Only here: this module is loaded by every command, for the options that it completes.
-        from reconciler.app.planning.workspace import settings_here
+        from reconciler.app.repositories import settings_here
         from reconciler.app.settings import Flags
         from reconciler.core.states.places import FilePlace
         from reconciler.state.summary import summarize_state

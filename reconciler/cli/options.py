@@ -229,7 +229,7 @@ def settings_from(flags: Flags) -> Settings:
     A state that a command is about knows its owner, where nobody names one. Raises
     InvalidSpecsError for a configuration with errors.
     """
-    from reconciler.app.planning.workspace import settings_here
+    from reconciler.app.repositories import settings_here
     from reconciler.app.settings import DEFAULT
     from reconciler.app.state.states import recorded_stack
 

@@ -269,6 +269,13 @@ class Recorded:
         return ""
 
 
+def ended_text(row: Recorded) -> str:
+    """Why a workload was ended, as it was said then."""
+    default = "it ran for too long" if row.purpose is Purpose.EXPIRED else "it completed"
+    # While it is being deleted, its message is about that.
+    return row.message or default if row.own is Own.ENDED else default
+
+
 def join_reasons(*reasons: str) -> str:
     """Several reasons in one sentence, each only once; empty ones are left out."""
     return "; ".join(dict.fromkeys(reason for reason in reasons if reason))

@@ -14,8 +14,8 @@ import pytest
 
 from reconciler.app.applying.applying import ApplyResult
 from reconciler.app.planning.planning import PlanRequest, PlanResult
-from reconciler.app.planning.workspace import InvalidSpecsError
 from reconciler.app.refused import GuardError
+from reconciler.app.repositories import InvalidSpecsError
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.history.events import RunFinished, Summary
 from reconciler.core.history.stop_reason import StopReason

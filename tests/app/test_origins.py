@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from reconciler.app.planning.workspace import read_config
+from reconciler.app.repositories import read_config
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.cli.options import environment_options
 from reconciler.errors import UsageError

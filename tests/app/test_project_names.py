@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from reconciler.app.planning.planning import PlanRequest
-from reconciler.app.planning.workspace import InvalidSpecsError
 from reconciler.app.refused import GuardError
+from reconciler.app.repositories import InvalidSpecsError
 from reconciler.app.status.workload_status import StatusRequest, read_statuses
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.selection import Selection

@@ -14,8 +14,8 @@ from reconciler.app.importing.importing import ImportRequest, import_workloads
 from reconciler.app.planning.explaining import explain_one
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.planning.server_check import check_on_server
-from reconciler.app.planning.workspace import InvalidSpecsError
 from reconciler.app.refused import GuardError
+from reconciler.app.repositories import InvalidSpecsError
 from reconciler.app.session import Connector
 from reconciler.app.state.adopting import AdoptOptions, adopt, adopt_project
 from reconciler.app.state.claiming import ResolveRequest

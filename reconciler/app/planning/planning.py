@@ -13,7 +13,7 @@ from reconciler.app.planning.name_check import hold_taken_names
 from reconciler.app.planning.quota_check import with_quotas
 from reconciler.app.planning.reading import ServerReading, read_server
 from reconciler.app.planning.replacement_check import hold_invalid
-from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
+from reconciler.app.planning.workspace import Workspace
 from reconciler.app.projects.named_projects import (
     NamedProjects,
     check_names,
@@ -25,6 +25,7 @@ from reconciler.app.projects.project_check import check_projects
 from reconciler.app.projects.server_projects import ServerProjects
 from reconciler.app.projects.typed_names import TypedNames, check_typed, spell_request
 from reconciler.app.provenance import provenance_of, warn_of_behind
+from reconciler.app.repositories import InvalidSpecsError
 from reconciler.app.settings import Settings
 from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.states import without_state

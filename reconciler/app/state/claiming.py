@@ -15,8 +15,16 @@ from reconciler.app.state.beside_server import open_beside_server
 from reconciler.app.state.list_workloads import read_by_id
 from reconciler.app.state.state_edits import Confirm, amend
 from reconciler.app.state.states import edit_state, find_records, project_ids
-from reconciler.core.ending.ended import ended_text
-from reconciler.core.model import ENDS, Address, Own, Purpose, Recorded, Remote, join_reasons
+from reconciler.core.model import (
+    ENDS,
+    Address,
+    Own,
+    Purpose,
+    Recorded,
+    Remote,
+    ended_text,
+    join_reasons,
+)
 from reconciler.core.planning.actions import Reason, Resolve
 from reconciler.core.planning.holds import commands_to_readopt
 from reconciler.core.planning.plan import Plan

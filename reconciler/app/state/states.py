@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.app.committed import refuse_committed_journal
 from reconciler.app.projects.typed_names import TypedNames
 from reconciler.app.settings import Settings
-from reconciler.app.target import CheckedServer
 from reconciler.core.digest import digest_text
 from reconciler.core.globs import is_glob
 from reconciler.core.model import Address, Header, Recorded, Target
@@ -24,6 +24,10 @@ from reconciler.state.database import TIME_LIMIT
 from reconciler.state.filenames import finished_name
 from reconciler.state.memory import MemoryStore
 from reconciler.state.places import create_state, inspect_state, open_state, sql_text
+
+if TYPE_CHECKING:
+    # It brings what plans and guards, which nobody needs who lists a state.
+    from reconciler.app.target import CheckedServer
 
 NO_IDS: Mapping[str, str] = {}
 

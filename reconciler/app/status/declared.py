@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.app.planning.workspace import Workspace, open_workspace, read_config
+from reconciler.app.planning.workspace import Workspace, open_workspace
+from reconciler.app.repositories import read_config
 from reconciler.app.settings import Flags
 from reconciler.core.diagnostics import Severity
 from reconciler.core.model import Desired

@@ -19,7 +19,7 @@ from reconciler.api.login.credentials import (
     credentials_from,
 )
 from reconciler.api.secret import Secret
-from reconciler.app.planning.workspace import read_config
+from reconciler.app.repositories import read_config
 from reconciler.app.session import Connector
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.app.state.beside_server import pin_of

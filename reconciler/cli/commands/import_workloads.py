@@ -76,7 +76,8 @@ def import_command(
         import_workloads,
         spec_folder,
     )
-    from reconciler.app.planning.workspace import Workspace, find_repository, open_workspace
+    from reconciler.app.planning.workspace import Workspace, open_workspace
+    from reconciler.app.repositories import find_repository
     from reconciler.app.state.adopting import AdoptOptions
     from reconciler.app.status.unmanaged import ProjectSearch
     from reconciler.cli.connecting import connector_for

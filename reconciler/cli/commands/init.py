@@ -30,7 +30,7 @@ def init(directory: Path, *, ci: str | None, flags: Flags) -> int:
     What exists is left alone, but a pipeline that was written for another folder gets a line for
     this one. With --state, the state is made as well.
     """
-    from reconciler.app.planning.workspace import settings_here
+    from reconciler.app.repositories import settings_here
     from reconciler.app.scaffold import Ci, scaffold
     from reconciler.app.state.states import make_state
     from reconciler.cli.connecting import connector_for

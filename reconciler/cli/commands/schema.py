@@ -73,7 +73,7 @@ def show(kind: str | None, api_version: str | None) -> None:
 
 def _kinds_here() -> dict[str, KindDocument]:
     """The kinds whose schema is known in the repository of the working directory, by name."""
-    from reconciler.app.planning.workspace import InvalidSpecsError
+    from reconciler.app.repositories import InvalidSpecsError
     from reconciler.core.diagnostics import has_errors
     from reconciler.specs.config import config_file, find_root, load_config
     from reconciler.specs.kubernetes.kind_documents import kind_documents

@@ -39,13 +39,18 @@ def list_(*, flags: Flags, output: OutputOptions) -> int:
     from reconciler.app.state.states import project_ids, read_state
     from reconciler.cli.output.console import Console
     from reconciler.core.projects.addresses import names_of_projects
-    from reconciler.report.machine.documents import record_document, to_text
 
     console, settings = Console(output), settings_from(flags)
     with read_state(settings.state) as store:
         rows = store.read_by_address
         names = names_of_projects(project_ids(store, settings.projects))
-        console.emit("json", lambda: to_text([record_document(row) for row in rows()]))
+
+        def document() -> str:
+            from reconciler.report.machine.documents import record_document, to_text
+
+            return to_text([record_document(row) for row in rows()])
+
+        console.emit("json", document)
         console.emit("text", lambda: console.text().records(rows(), names))
     return 0
 

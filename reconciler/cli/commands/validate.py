@@ -71,7 +71,7 @@ def validate(
     without errors that the state does not record are sent to the server to be checked there.
     """
     from reconciler.app.planning.validation_cache import ValidationCache, cache_folder
-    from reconciler.app.planning.workspace import find_repository, group_by_root
+    from reconciler.app.repositories import find_repository, group_by_root
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.output_paths import check_output_paths
     from reconciler.cli.output.validation_output import ValidationOutput

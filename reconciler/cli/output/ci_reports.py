@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from reconciler.app.planning.workspace import InvalidSpecsError, Workspace
+from reconciler.app.planning.workspace import Workspace
 from reconciler.app.refused import GuardError, OutdatedPlanError
+from reconciler.app.repositories import InvalidSpecsError
 from reconciler.cli.checkout import prefix_in_checkout
 from reconciler.cli.output.console import Console, explain
 from reconciler.cli.output.github_files import write_step

@@ -15,8 +15,8 @@ from typing import Any
 
 import click
 
-from reconciler.app.planning.workspace import InvalidSpecsError
 from reconciler.app.refused import GuardError
+from reconciler.app.repositories import InvalidSpecsError
 from reconciler.cli.appended_file import AppendedFile
 from reconciler.cli.invocation import current_commands
 from reconciler.cli.options import OutputOptions

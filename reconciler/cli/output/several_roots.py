@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from reconciler.app.planning.planning import PlanResult
-from reconciler.app.planning.workspace import InvalidSpecsError
 from reconciler.app.refused import GuardError
+from reconciler.app.repositories import InvalidSpecsError
 from reconciler.cli.invocation import current_commands, remember_commands
 from reconciler.cli.options import OutputOptions
 from reconciler.cli.output.console import ESCAPES, Console, explain

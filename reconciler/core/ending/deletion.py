@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from reconciler.core.diff.comparison import compare_spec
-from reconciler.core.ending.ended import ended_text, is_another
-from reconciler.core.model import ENDS, Desired, Purpose, Recorded, join_reasons
+from reconciler.core.ending.ended import is_another
+from reconciler.core.model import ENDS, Desired, Purpose, Recorded, ended_text, join_reasons
 from reconciler.core.planning.actions import AnyAction, Delete, Hold, Reason, Replace
 from reconciler.core.planning.decisions import is_lost
 from reconciler.core.planning.examining import World, bare_case, compared_case

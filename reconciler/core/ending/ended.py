@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.core.ending.lifetime import Ending, find_ending, read_time
 from reconciler.core.lifecycle import Lifecycle, OnChange
-from reconciler.core.model import Desired, Own, Purpose, Recorded, Remote
+from reconciler.core.model import Desired, Purpose, Remote, ended_text
 from reconciler.core.planning.actions import AnyAction, Create, Delete, Forget, Reason
 from reconciler.core.planning.changing import is_update_open
 from reconciler.core.planning.holds import hold, hold_unmarked, name_fields
@@ -84,10 +84,3 @@ def judge_ended(case: DecisionInputs) -> AnyAction:
 def is_another(case: DecisionInputs) -> bool:
     """Whether the spec declares another content than that of the record."""
     return bool(case.changes) and not case.is_only_read_anew
-
-
-def ended_text(row: Recorded) -> str:
-    """Why a workload was ended, as it was said then."""
-    default = "it ran for too long" if row.purpose is Purpose.EXPIRED else "it completed"
-    # While it is being deleted, its message is about that.
-    return row.message or default if row.own is Own.ENDED else default

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from types import MappingProxyType
 
-from reconciler.core.ending.ended import ended_text
-from reconciler.core.model import Own, Purpose, Recorded, join_reasons
+from reconciler.core.model import Own, Purpose, Recorded, ended_text, join_reasons
 from reconciler.core.protocol.transitions import comes_true_until
 from reconciler.core.states.address_records import find_replaced, find_shown
 from reconciler.report.text.color import name_of
