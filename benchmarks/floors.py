@@ -1,9 +1,10 @@
 """Whole applies and plans beside the least that anybody has to do for them, as ratios.
 
 The floor is a bare aiohttp loop in a process of its own: the same POSTs, each with a durable SQLite
-row of its own before it is sent, or the same GETs; nothing is read, checked, compared or told. Both
-are measured by the processor time of their process, since the sandbox takes the other core. With a
-latency in front of the server the floor is the latency alone: N x latency / requests in flight.
+row of its own before it is sent, or the same GETs, or what an update needs: two GETs, a PUT after a
+durable row, a GET; nothing is read, checked, compared or told. All are measured by the processor
+time of their process, since the sandbox takes the other core. With a latency in front of the server
+the floor is the latency alone: N x latency / requests in flight.
 Run it from the root of the repository: `python -m benchmarks.floors`.
 """
 
@@ -17,21 +18,40 @@ import sqlite3
 import statistics
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
-from benchmarks.sandboxes import PROGRAM, Measured, Sandbox, body, measure, sandbox, write_specs
+from benchmarks.sandboxes import (
+    PROGRAM,
+    Measured,
+    Sandbox,
+    body,
+    manifest,
+    measure,
+    sandbox,
+    write_specs,
+)
 
 CONCURRENCY = 64
 ROOT = Path(__file__).parent.parent
 APPLY = (str(PROGRAM), "apply", ".", "--yes", "--no-wait", "--concurrency", str(CONCURRENCY))
-Before = Callable[[str, bytes | None], Awaitable[None]]
+Call = tuple[str, str, bytes | None]
 # The bounds that a release keeps, by what is measured.
-MOST = {"apply": 3.0, "plan": 3.0, "apply at latency": 1.3, "update at latency": 1.3}
+MOST = {
+    "apply": 3.0,
+    "plan": 3.0,
+    "update": 3.0,
+    "apply at latency": 1.3,
+    "update at latency": 1.3,
+}
 
 
-async def bare_loop(calls: Iterable[tuple[str, str, bytes | None]], before: Before) -> None:
-    """Send each call, a fixed number at a time, and parse what comes back."""
+async def bare_loop(works: Iterable[Sequence[Call]]) -> None:
+    """Send each work's calls in order, a fixed number at a time, and parse what comes back.
+
+    What has a body is sent after that is durable.
+    """
     import aiohttp  # noqa: PLC0415 - the parent process measures, and does not need it
 
     base = os.environ["RUNAI_BASE_URL"]
@@ -40,7 +60,11 @@ async def bare_loop(calls: Iterable[tuple[str, str, bytes | None]], before: Befo
         "clientID": os.environ["RUNAI_CLIENT_ID"],
         "clientSecret": os.environ["RUNAI_CLIENT_SECRET"],
     }
-    queue = iter(calls)
+    connection = sqlite3.connect("floor.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("CREATE TABLE IF NOT EXISTS operations (body TEXT)")
+    queue = iter(works)
     connector = aiohttp.TCPConnector(limit=CONCURRENCY)
     async with aiohttp.ClientSession(connector=connector) as session:
         async with session.post(f"{base}/api/v1/token", json=login) as answer:
@@ -48,8 +72,9 @@ async def bare_loop(calls: Iterable[tuple[str, str, bytes | None]], before: Befo
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
         async def work() -> None:
-            for method, path, content in queue:
-                await before(path, content)
+            for method, path, content in chain.from_iterable(queue):
+                if content is not None:
+                    connection.execute("INSERT INTO operations VALUES (?)", (content,))
                 url = f"{base}/api/v2/workloads{path}"
                 async with session.request(method, url, data=content, headers=headers) as answer:
                     json.loads(await answer.read())
@@ -59,27 +84,27 @@ async def bare_loop(calls: Iterable[tuple[str, str, bytes | None]], before: Befo
 
 
 def bare_creates(count: int) -> None:
-    """The POSTs of so many workloads, each after its body is durable."""
-    connection = sqlite3.connect("floor.db", isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("CREATE TABLE operations (body TEXT)")
-
-    async def record(_: str, content: bytes | None) -> None:
-        connection.execute("INSERT INTO operations VALUES (?)", (content,))
-
-    calls = (("POST", "", json.dumps(body(index)).encode()) for index in range(count))
-    asyncio.run(bare_loop(calls, record))
+    """The POSTs of so many workloads."""
+    asyncio.run(
+        bare_loop([("POST", "", json.dumps(body(index)).encode())] for index in range(count))
+    )
 
 
 def bare_reads() -> None:
     """The GETs of every id in a file."""
+    asyncio.run(bare_loop([("GET", f"/{id_}", None)] for id_ in Path("ids").read_text().split()))
 
-    async def nothing(_: str, __: bytes | None) -> None:
-        pass
 
-    ids = Path("ids").read_text().split()
-    asyncio.run(bare_loop((("GET", f"/{id_}", None) for id_ in ids), nothing))
+def bare_updates() -> None:
+    """What an update of every id in a file needs: it is read for a plan, before, and afterwards."""
+
+    def update(id_: str, name: str) -> Sequence[Call]:
+        read = ("GET", f"/{id_}", None)
+        content = json.dumps({"metadata": {}, "manifest": manifest(name, replicas=4)}).encode()
+        return read, read, ("PUT", f"/{id_}", content), read
+
+    named = json.loads(Path("names").read_text())
+    asyncio.run(bare_loop(update(id_, name) for id_, name in named))
 
 
 def bare(what: str, count: int, server: Sandbox, cwd: Path) -> Measured:
@@ -90,11 +115,12 @@ def bare(what: str, count: int, server: Sandbox, cwd: Path) -> Measured:
 
 
 def at_once(count: int) -> dict[str, float]:
-    """CPU of an apply and of the plan after it, each as a ratio to its loop."""
+    """CPU of an apply, of the plan after it and of updates, each as a ratio to its loop."""
     with tempfile.TemporaryDirectory(prefix="reconciler-bench-") as name:
         folder, beside = Path(name, "specs"), Path(name, "bare")
         folder.mkdir()
         beside.mkdir()
+        (folder / "reconciler.yaml").write_text('api_version: "3.0"\n')
         write_specs(folder, count)
         with sandbox("--sync-delay", "0s") as server:
             posts = bare("creates", count, server, beside)
@@ -104,11 +130,31 @@ def at_once(count: int) -> dict[str, float]:
             plan = measure([str(PROGRAM), "plan", "."], server, folder)
             (beside / "ids").write_text("\n".join(ids))
             gets = bare("reads", count, server, beside)
+            write_specs(folder, count, replicas=3)
+            update = measure(APPLY, server, folder)
+            with sqlite3.connect(folder / ".reconciler" / "state.db") as state:
+                named = state.execute("SELECT id, name FROM operations").fetchall()
+            (beside / "names").write_text(json.dumps(named))
+            puts = bare("updates", count, server, beside)
     if len(ids) != count or "Nothing to do." not in plan.output:
         raise SystemExit(f"{len(ids)} of {count} on the server:\n{plan.output[-2000:]}")
-    for label, one in (("POSTs", posts), ("apply", apply), ("GETs", gets), ("plan", plan)):
+    if f"{count} updated" not in update.output:
+        raise SystemExit(f"not all were updated:\n{update.output[-2000:]}")
+    for label, one in (
+        ("POSTs", posts),
+        ("apply", apply),
+        ("GETs", gets),
+        ("plan", plan),
+        ("PUTs", puts),
+        ("update", update),
+    ):
         print(f"{label:<6} {one}")
-    return {"apply": apply.cpu / posts.cpu, "plan": plan.cpu / gets.cpu}
+    print(f"an update takes {update.cpu / count * 1000:.2f} ms of processor time")
+    return {
+        "apply": apply.cpu / posts.cpu,
+        "plan": plan.cpu / gets.cpu,
+        "update": update.cpu / puts.cpu,
+    }
 
 
 def at_latency(count: int, milliseconds: float) -> dict[str, float]:
@@ -142,10 +188,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--latency", type=float, default=50.0, help="milliseconds; 0 leaves it out")
-    parser.add_argument("--bare", choices=["creates", "reads"], help=argparse.SUPPRESS)
+    loops: dict[str, Callable[[], None]] = {
+        "creates": lambda: bare_creates(arguments.count),
+        "reads": bare_reads,
+        "updates": bare_updates,
+    }
+    parser.add_argument("--bare", choices=loops, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.bare:
-        bare_creates(arguments.count) if arguments.bare == "creates" else bare_reads()
+        loops[arguments.bare]()
         return
     rounds: list[dict[str, float]] = []
     for _ in range(arguments.rounds):
