@@ -222,7 +222,9 @@ def compare_spec(row: Recorded, desired: Desired, redactor: Redactor) -> SpecCha
     if spec_digest == row.digest:
         return SpecChanges(row=row, spec=spec, is_same=True)
     row = renew_row(row, redactor, plain=desired.spec)
-    before = row.spec if row.is_declared else project(row.spec, spec)
+    spec, before = decoded(spec), decoded(row.spec)
+    if not row.is_declared:
+        before = project(before, spec)
     changes = _find_differences(before, spec, Origin.SPEC)
     return SpecChanges(
         row=row,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from reconciler.core.digest import canonical, digest
+from reconciler.core.digest import digest
 from reconciler.core.model import ChangeRecord, Json, Recorded
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.marks import MARK
@@ -18,10 +18,11 @@ def renew(recorded: Any, redactor: Redactor, *, plain: Any = None) -> Any:
     A mark names a text: where `plain` holds a text whose mark under this key is that one, it is
     the text that was recorded. So rules may become stricter, and laxer.
     """
+    renewed, text = redactor.redact_and_write(recorded)
     # Without a mark there is nothing to read, and most documents have none.
-    if plain is not None and MARK.search(canonical(recorded)):
-        recorded = _read(recorded, plain, _Texts(plain, redactor))
-    return redactor.redact(recorded)
+    if plain is None or not MARK.search(text):
+        return renewed
+    return redactor.redact(_read(recorded, plain, _Texts(plain, redactor)))
 
 
 def renew_row(row: Recorded, redactor: Redactor, *, plain: Any = None) -> Recorded:
