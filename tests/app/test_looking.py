@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
 import signal
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from reconciler.app.status.workload_status import StatusRequest, read_statuses, watch
-from reconciler.core.model import Own, Remote
+from reconciler.core.model import Desired, Own, Remote
 from reconciler.core.states.places import FilePlace
 from reconciler.errors import StateError, UnreachableError, UsageError
 from reconciler.report.status.status import Status
@@ -51,11 +52,32 @@ def found(world: World, *patterns: str) -> list[str]:
 
 
 def test_a_look_keeps_no_content(world: World) -> None:
-    """Of thousands of answers, only when each workload was made."""
+    """Of thousands of answers, only when each workload was made; of records no document."""
     for one in look(world):
         assert isinstance(one.live, Remote)
         assert [*one.live.metadata] == ["createdAt"]
         assert (one.live.raw_manifest, one.live.workload_manifest) == ({}, {})
+        assert (one.row.spec, one.row.echo) == ({}, None)
+
+
+def test_gpus_are_counted_before_the_content_goes(world: World) -> None:
+    """A job keeps its content, which says that it runs to its end."""
+    specs = [with_gpus(wish("served"), 2), with_gpus(wish("batch", kind="Job"), 3)]
+    world.apply(*specs)
+    shown = {one.row.address.name: one for one in look(world, "*/served", "*/batch")}
+    assert {name: one.gpus.gpus for name, one in shown.items()} == {"batch": 3.0, "served": 2.0}
+    assert {name: bool(one.row.spec) for name, one in shown.items()} == {
+        "batch": True,
+        "served": False,
+    }
+
+
+def with_gpus(spec: Desired, gpus: int) -> Desired:
+    """The same spec, for a pod with so many GPUs."""
+    manifest = json.loads(json.dumps(spec.manifest))
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    container["resources"] = {"limits": {"nvidia.com/gpu": gpus}}
+    return dataclasses.replace(spec, manifest=manifest)
 
 
 def test_globs_and_addresses_choose_together(world: World) -> None:

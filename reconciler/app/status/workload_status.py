@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import MappingProxyType
+from typing import Any
 
 from reconciler.app.projects.named_projects import need_same_projects
 from reconciler.app.projects.server_projects import ServerProjects
@@ -23,6 +24,7 @@ from reconciler.app.status.explanations import explain
 from reconciler.app.status.phases import read_phases, read_removed
 from reconciler.app.status.refresh import read_live
 from reconciler.core.globs import is_glob, matches_any
+from reconciler.core.gpus import GpuRequest, count_gpus
 from reconciler.core.history.events import RequestRetried
 from reconciler.core.model import Desired, Json, Own, Recorded, Remote
 from reconciler.core.projects.addresses import names_of_projects
@@ -30,6 +32,7 @@ from reconciler.core.projects.names import is_placeholder
 from reconciler.core.running.listed_sync import is_synced_by_list
 from reconciler.core.states.address_records import find_replaced, find_shown, group_by_address
 from reconciler.errors import ReconcilerError, UnreachableError, UsageError
+from reconciler.kinds.registry import runs_to_completion
 from reconciler.ports import EventListener, StateStore
 from reconciler.report.status.explanation import StatusExplanation
 from reconciler.report.status.status import Status
@@ -58,10 +61,12 @@ class StatusRequest:
 class _Chosen:
     """The records to look at, who else is at work on their state, and what projects are called.
 
+    `requested` are the GPUs of those records, by operation, of which the documents were let go.
     `project_names` are by id, `pins` the ids of names in the state, `aliases` those of settings.
     """
 
     rows: Sequence[Recorded]
+    requested: Mapping[str, GpuRequest]
     at_work: str
     quick: bool
     project_names: Mapping[str, str]
@@ -228,7 +233,7 @@ class _Choice:
 
     def make(self, store: StateStore) -> _Chosen | None:
         """The records that match, and stand-ins; None where only the server may know which."""
-        rows = store.read()
+        rows = [*store.read()]
         names = self._names(store, rows)
         is_unknown = self._request.declared.unresolved or names.unknown(self._request.patterns)
         if is_unknown and not self._has_asked:
@@ -242,7 +247,7 @@ class _Choice:
         unknown = {*self._request.declared.unresolved, *names.unknown(self._request.patterns)}
         self._ids = (await ask_for_names(names, unknown, projects)).ids
         self._has_asked = True
-        rows = store.read()
+        rows = [*store.read()]
         return self._choose(store, rows, self._names(store, rows))
 
     def _names(self, store: StateStore, rows: Sequence[Recorded]) -> TypedNames:
@@ -255,10 +260,10 @@ class _Choice:
         known = (*(row.address for row in rows), *(spec.address for spec in specs))
         return TypedNames(ids=ids, known=frozenset(known))
 
-    def _choose(self, store: StateStore, rows: Sequence[Recorded], names: TypedNames) -> _Chosen:
+    def _choose(self, store: StateStore, rows: list[Recorded], names: TypedNames) -> _Chosen:
         declared = self._request.declared
         recorded = {row.address for row in rows}
-        chosen = list(rows)
+        chosen = rows
         # Another stack's specs say nothing about this state.
         if declared.stack == store.header.target.stack:
             new = (spec for spec in declared.desired if spec.address not in recorded)
@@ -268,8 +273,13 @@ class _Choice:
         at_work = store.writer()
         if self._request.patterns:
             chosen = _select(chosen, names.patterns(self._request.patterns))
+        requested: dict[str, GpuRequest] = {}
+        # In place, so that what is let go makes room for what is read of the server.
+        for index, row in enumerate(chosen):
+            chosen[index] = _let_go(row, requested)
         return _Chosen(
             rows=chosen,
+            requested=requested,
             at_work=at_work,
             quick=self._request.quick,
             project_names=names_of_projects(names.ids),
@@ -292,6 +302,18 @@ def _select(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Recorded]
             )
         chosen |= {id(row): row for row in matching}
     return sorted(chosen.values(), key=lambda row: row.address)
+
+
+def _let_go(row: Recorded, requested: dict[str, GpuRequest]) -> Recorded:
+    """A record without its documents, once its GPUs are counted: they are most of a large state.
+
+    Those of a job stay, since only they tell that it runs to its end; and a stand-in has no other.
+    """
+    manifest: Any = row.spec.get("manifest")
+    if row.own is Own.GONE or not isinstance(manifest, Mapping) or runs_to_completion(manifest):
+        return row
+    requested[row.op] = count_gpus(manifest)
+    return dataclasses.replace(row, spec=_NO_CONTENT, echo=None)
 
 
 def _never_begun(spec: Desired) -> Recorded:
@@ -364,6 +386,7 @@ async def _read(
                 at_work=chosen.at_work,
                 replaced=find_replaced(group),
                 listed=listed.get(row.id or "") or removed.get(row.id or ""),
+                requested=chosen.requested.get(row.op),
                 told_by_list=row.op in told,
                 unlisted=phases.unlisted.get(row.address.project, ""),
                 project_name=called.get(row.address.project, ""),

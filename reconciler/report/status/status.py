@@ -58,6 +58,7 @@ class Status:
     writes to the state meanwhile, and is about to go on with what is begun. `replaced` is the
     record of what had the name before, where its successor is not there yet. `listed` is what the
     server's list says of it, also after its removal, `unlisted` why that could not be looked at.
+    `requested` are its GPUs by its manifest, where the record has let go of that.
     `project_name` is what its project is called, empty where nobody knows. `told_by_list` says
     that it was not read by its id, since the list shows that it is as it was recorded. A record
     that is GONE stands for a declared workload that was never created.
@@ -70,6 +71,7 @@ class Status:
     at_work: str = ""
     replaced: Recorded | None = None
     listed: LiveWorkload | None = None
+    requested: GpuRequest | None = None
     told_by_list: bool = False
     unlisted: str = ""
     project_name: str = ""
@@ -207,6 +209,8 @@ class Status:
             requested = self.listed.gpus_requested
             if requested is not None:
                 return GpuRequest(gpus=requested)
+        if self.requested is not None:
+            return self.requested
         manifest = self.row.spec.get("manifest")
         return count_gpus(manifest if isinstance(manifest, Mapping) else {})
 
