@@ -161,6 +161,22 @@ def test_a_list_of_the_state_loads_nothing_that_speaks_http(
     assert (HEAVY | {"aiohttp", "pygments"}) & roots(loaded["state list"]) == {"sqlite3"}
 
 
+def test_a_list_of_the_state_loads_nothing_that_plans_or_checks_specs(
+    loaded: Mapping[str, set[str]],
+) -> None:
+    """It reads the configuration of the repository, and the records."""
+    rooms = {tuple(name.split(".")[1:3]) for name in loaded["state list"] if is_ours(name)}
+    assert {room for room, *_ in rooms} & {"api", "engine", "kinds", "openapi"} == set()
+    unwanted = {
+        ("core", "diff"),
+        ("core", "review"),
+        ("report", "machine"),
+        ("specs", "kubernetes"),
+    }
+    assert rooms & unwanted == set()
+    assert "reconciler.core.planning.actions" not in loaded["state list"]
+
+
 def roots(modules: set[str]) -> set[str]:
     """The packages of modules."""
     return {name.partition(".")[0] for name in modules}
