@@ -36,7 +36,7 @@ _ANNOTATIONS = frozenset(
         *("deprecated", "description", "examples", "format", "readOnly", "title", "writeOnly"),
     }
 )
-_TEXT = frozenset({"type", "minLength", "maxLength", "pattern"})
+_TEXT = frozenset({"type", "minLength", "maxLength", "pattern", "not"})
 _AT_ROOT = frozenset({"$id", "$schema"})
 _FIELDS = frozenset({"properties", "required", "additionalProperties"})
 # What building a precheck raises where the schema is no schema at all, such as a policy's.
@@ -234,8 +234,16 @@ def _make_text(schema: Mapping[str, Any]) -> Precheck:
     """The precheck of a text: one call instead of one for each keyword."""
     least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
     search = re.compile(schema.get("pattern", "")).search
+    if "not" not in schema:
+        return lambda value: (
+            type(value) is str and least <= len(value) <= most and search(value) is not None
+        )
+    is_allowed = _make_not(schema["not"])
     return lambda value: (
-        type(value) is str and least <= len(value) <= most and search(value) is not None
+        type(value) is str
+        and least <= len(value) <= most
+        and search(value) is not None
+        and is_allowed(value)
     )
 
 
