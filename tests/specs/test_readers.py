@@ -9,10 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.core.diagnostics import Diagnostic
 from reconciler.specs.source.documents import Reading, read_trees
 from reconciler.specs.source.nodes import Node, plain, walk
 from reconciler.specs.source.readers import read_carefully, read_quickly, read_source
-from reconciler.specs.source.source_text import Notation, SourceText
+from reconciler.specs.source.source_text import Notation, SourceText, decode
 from reconciler.specs.source.treereader import read_tree
 from reconciler.specs.source.yamlreader import FORBIDDEN
 from tests.specs.strategies import JSON_TEXTS, MAPPINGS, TEXTS, VALUES, mutated
@@ -196,12 +197,20 @@ def test_lines_and_columns_are_an_editors(parts: list[str]) -> None:
 )
 def test_yaml_as_people_write_it(text: str, value: Any) -> None:
     """Anchors, merge keys, tags of JSON's own types, byte order marks and line ends are read."""
-    from reconciler.specs.source.source_text import decode
-
     page = decode(text.encode(), "a.yaml")
     assert isinstance(page, SourceText)
     reading = read_source(page)
     assert (values(reading), said(reading)) == ([value], [])
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_bytes_that_are_no_text_are_where_an_editor_shows_them(mark: str) -> None:
+    """A byte order mark in front takes no column."""
+    problem = decode(f"{mark}a: 1\nb: ".encode() + b"\xff\n", "a.yaml")
+    assert isinstance(problem, Diagnostic)
+    assert tell(problem) == (
+        "a.yaml:2:4-2:4 error not-text: the file is not UTF-8 text | save it as UTF-8"
+    )
 
 
 @pytest.mark.parametrize(
