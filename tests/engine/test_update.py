@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+from collections import Counter
 
 import httpx
 
@@ -33,6 +34,28 @@ def test_an_update_keeps_id_and_marker_and_is_proven_by_a_read() -> None:
     assert (row.change.open, row.change.superseded) == (None, ())
     assert world.plan(scaled(3)).plan.changes == ()
     assert world.changes() == ["created a", "updated a"]
+
+
+def test_no_more_is_read_ahead_than_can_be_sent_soon() -> None:
+    """With two requests in flight four updates begin: what they read does not wait for others."""
+    world = UpdatingWorld()
+    names = [f"w{number:02d}" for number in range(20)]
+    world.apply(*(wish(name) for name in names))
+    since = len(world.entries())
+    changed = [wish(name, image="nginx:2") for name in names]
+    assert world.apply(*changed, concurrency=2, wait=False).summary == {"updated": 20}
+    # Each workload is read for the plan, before its PUT, and after it.
+    read_ahead, most, reads = set[str](), 0, Counter[str]()
+    for entry in world.entries()[since:]:
+        if entry.method == "PUT":
+            read_ahead.remove(entry.path)
+        elif entry.method == "GET":
+            reads[entry.path] += 1
+            if reads[entry.path] == 2:
+                read_ahead.add(entry.path)
+        most = max(most, len(read_ahead))
+    assert set(reads.values()) == {3}
+    assert (most, read_ahead) == (4, set())
 
 
 def test_a_later_update_names_the_one_before() -> None:
