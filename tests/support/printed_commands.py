@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.app import repositories
 from reconciler.app.planning import workspace
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.cli.main import run
@@ -91,7 +92,8 @@ class PrintedCommands:
                 raise _ResolvedError
             return self._settings
 
-        monkeypatch.setattr(workspace, "resolve_settings", resolve)
+        for module in (repositories, workspace):
+            monkeypatch.setattr(module, "resolve_settings", resolve)
 
     def begin(self) -> None:
         """The next command starts."""
