@@ -287,7 +287,7 @@ class TreeJudge:
             if spec and spec.named:
                 name = ProjectName(name=spec.named[0], cluster=spec.named[1])
                 project = self.config.find_project(name)
-                is_questioned = str(name) in {*resolution.problems, *resolution.renamed}
+                is_questioned = str(name) in resolution.problems or str(name) in resolution.renamed
                 # Whatever is said of a spec names its address, and the place of its project.
                 if findings != NO_FINDINGS or is_questioned or project is None:
                     return self.judge_unchanged(judged)

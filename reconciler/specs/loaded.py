@@ -129,5 +129,11 @@ class Loaded(CheckedSpecs):
         except InvalidInputError:
             return None
         at = bisect_left(self.desired, address, key=lambda spec: spec.address)
-        known = [spec.manifest for spec in self.desired[at : at + 1] if spec.address == address]
-        return composed if known in ([], [composed.value.get(INLINE)]) else None
+        spec = next((spec for spec in self.desired[at : at + 1] if spec.address == address), None)
+        if spec is None:
+            return composed
+        if not isinstance(composed.value.get("metadata"), dict):
+            return None
+        now = effective(composed.value, address)
+        is_same = now["metadata"] == spec.metadata and now.get(INLINE) == spec.manifest
+        return composed if is_same else None

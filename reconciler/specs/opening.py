@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from reconciler.errors import InvalidInputError
 from reconciler.specs.compose.composed_spec import ComposedSpec
@@ -49,9 +49,12 @@ class SpecOpener:
         """Each document of a file, with what reaches it laid into it."""
         return list(self._composer.compose(file, reading))
 
+    @cached_property
+    def _files(self) -> Mapping[str, SourceFile]:
+        return {file.name: file for file in self.repository.discovered.tree.specs}
+
     def _compose_again(self, name: str) -> list[CandidateSpec]:
-        files = self.repository.discovered.tree.specs
-        file = next((file for file in files if file.name == name), SourceFile(name, ""))
+        file = self._files.get(name, SourceFile(name, ""))
         return self.compose(file, read_data(self.read(file), name))
 
 

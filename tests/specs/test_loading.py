@@ -611,7 +611,12 @@ def test_parts_of_a_spec_can_be_located_later(tmp_path: Path) -> None:
 def test_a_part_of_a_changed_file_has_no_place(tmp_path: Path) -> None:
     """Nobody is shown a line that says something else by now; what was loaded stays."""
     file = tmp_path / "a.yaml"
-    for text in ("", "{", spec("llm", manifest="{apiVersion: v1, kind: Pod}")):
+    others = (
+        *("", "{", "metadata: 1\nmanifest: {}\n", f"manifest: {MANIFEST}\n"),
+        spec("llm", manifest="{apiVersion: v1, kind: Pod}"),
+        SPEC.replace("llm,", "llm, category: Train,"),
+    )
+    for text in others:
         loaded = load(tmp_path, {"a.yaml": spec("llm")})
         file.write_text(text)
         with pytest.raises(KeyError):
