@@ -19,7 +19,7 @@ from reconciler.specs.repository import Repository
 from reconciler.specs.source.source_cache import read_data
 from tests.specs.manifests import MANIFESTS, fresh
 from tests.specs.strategies import damaged
-from tests.support.specs import tell
+from tests.support.specs import load, spec, tell, told
 
 ODD = [
     "",
@@ -216,3 +216,33 @@ def _resolve(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mappi
         name, _, field = schema["$ref"].removeprefix("#/$defs/").partition("/properties/")
         schema = definitions[name]["properties"][field] if field else definitions[name]
     return schema
+
+
+def test_imported_schemas_may_ask_for_more(tmp_path: Path) -> None:
+    """Where a repository brings schemas of its own, every text is checked."""
+    argument = {"type": "string", "minLength": 4}
+    container = {"type": "object", "properties": {"args": {"type": "array", "items": argument}}}
+    fields = {"containers": {"type": "array", "items": container}}
+    schema = {
+        "title": "example.com/v1 Tool",
+        "$defs": {},
+        "properties": {"spec": {"type": "object", "properties": fields}},
+    }
+    files = {
+        "reconciler.yaml": "crds: schemas\n",
+        "schemas/tool.json": json.dumps(schema),
+        **{
+            f"{name}.yaml": spec(
+                name,
+                manifest="{apiVersion: example.com/v1, kind: Tool,"
+                f" spec: {{containers: [{{args: [{argument}]}}]}}}}",
+            )
+            for name, argument in (("right", "fast"), ("wrong", "no-"))
+        },
+    }
+    assert told(load(tmp_path, files)) == [
+        (
+            "wrong.yaml:2:80-2:83 error kubernetes-invalid-value: 'no-' is not allowed:"
+            " it has fewer than 4 characters"
+        )
+    ]
