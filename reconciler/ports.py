@@ -298,11 +298,11 @@ class StateStore(RecordStore, RunHistory, Protocol):
         """Where it is kept."""
         ...
 
-    def read_by_address(self) -> Iterator[Recorded]:
+    def read_by_address(self, *, checked: bool = False) -> Iterator[Recorded]:
         """Every operation that is not GONE by address, those of one by age; raises StateError.
 
-        For who shows thousands: neither are all in memory, nor are their documents read, in which
-        damage that fits their checksum is not noticed.
+        For who shows thousands: not all are in memory. Unless they are `checked`, their documents
+        are not read, in which damage that fits their checksum is not noticed.
         """
         ...
 

@@ -78,12 +78,12 @@ class SqliteStore:
             # One after the other, so that no document is in memory twice.
             return read_records(self._conn.execute(query, [Own.GONE]))
 
-    def read_by_address(self) -> Iterator[Recorded]:
-        """The same by address, one after the other, their documents unread."""
+    def read_by_address(self, *, checked: bool = False) -> Iterator[Recorded]:
+        """The same by address, one after the other, their documents unread unless `checked`."""
         query = f"{SELECT} WHERE own != ? ORDER BY project, name, op"
         with self._reading(), naming_state(self._path):
             for values in self._conn.execute(query, [Own.GONE]):
-                yield from_values(values, checked=False)
+                yield from_values(values, checked=checked)
 
     def has_records(self) -> bool:
         """Whether there is any operation that is not GONE."""

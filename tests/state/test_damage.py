@@ -222,6 +222,19 @@ def test_a_record_whose_documents_are_none(column: str, text: str) -> None:
         from_row(row)
 
 
+def test_who_shows_documents_has_them_checked(tmp_path: Path) -> None:
+    """A list shows none, and names a workload whose documents are none."""
+    path = tmp_path / "state.db"
+    fill(path, count=2)
+    row = to_row(contents(path)[1][0])
+    row["spec"] = "[]"
+    sql(path, f"UPDATE operations SET spec = '[]', checksum = '{checksum(row)}' WHERE name = 'w0'")
+    with contextlib.closing(open_state(path)) as store:
+        assert [row.address.name for row in store.read_by_address()] == ["w0", "w1"]
+        with pytest.raises(StateError, match="the record of 1/w0 cannot be read: a document"):
+            list(store.read_by_address(checked=True))
+
+
 @pytest.mark.parametrize(
     "memory",
     [

@@ -290,7 +290,9 @@ def test_records_are_read_by_address_one_after_the_other(state: PlaceSessions) -
         store.write([dataclasses.replace(old, own=Own.GONE) for old in store.read()])
         store.write(rows)
         living = [one for one in rows if one.own is not Own.GONE]
-        assert [*store.read_by_address()] == sorted(living, key=lambda r: (r.address, r.op))
+        in_order = sorted(living, key=lambda r: (r.address, r.op))
+        assert [*store.read_by_address()] == in_order
+        assert [*store.read_by_address(checked=True)] == in_order
 
     is_the_list()
 

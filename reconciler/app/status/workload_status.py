@@ -229,11 +229,12 @@ class _Choice:
         self._request = request
         self._settings = settings
         self._ids: Mapping[str, str] = {}
+        self._requested: dict[str, GpuRequest] = {}
         self._has_asked = False
 
     def make(self, store: StateStore) -> _Chosen | None:
         """The records that match, and stand-ins; None where only the server may know which."""
-        rows = [*store.read()]
+        rows = self._read(store)
         names = self._names(store, rows)
         is_unknown = self._request.declared.unresolved or names.unknown(self._request.patterns)
         if is_unknown and not self._has_asked:
@@ -247,8 +248,18 @@ class _Choice:
         unknown = {*self._request.declared.unresolved, *names.unknown(self._request.patterns)}
         self._ids = (await ask_for_names(names, unknown, projects)).ids
         self._has_asked = True
-        rows = [*store.read()]
+        rows = self._read(store)
         return self._choose(store, rows, self._names(store, rows))
+
+    def _read(self, store: StateStore) -> list[Recorded]:
+        """The records, without their documents where all are shown."""
+        self._requested = {}
+        if self._request.patterns:
+            # To count GPUs takes longer than to read, and few will be shown.
+            return [*store.read()]
+        # One after the other, so that the documents of thousands are never in memory together.
+        rows = store.read_by_address(checked=True)
+        return [_let_go(row, self._requested) for row in rows]
 
     def _names(self, store: StateStore, rows: Sequence[Recorded]) -> TypedNames:
         """The names that may be typed; what is declared is resolved by them."""
@@ -273,13 +284,9 @@ class _Choice:
         at_work = store.writer()
         if self._request.patterns:
             chosen = _select(chosen, names.patterns(self._request.patterns))
-        requested: dict[str, GpuRequest] = {}
-        # In place, so that what is let go makes room for what is read of the server.
-        for index, row in enumerate(chosen):
-            chosen[index] = _let_go(row, requested)
         return _Chosen(
             rows=chosen,
-            requested=requested,
+            requested=self._requested,
             at_work=at_work,
             quick=self._request.quick,
             project_names=names_of_projects(names.ids),

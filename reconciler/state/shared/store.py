@@ -96,12 +96,12 @@ class SharedStore(ABC):
         with naming_state(self.place.title):
             return read_records(values)
 
-    def read_by_address(self) -> Iterator[Recorded]:
-        """The same by address, one after the other, their documents unread."""
+    def read_by_address(self, *, checked: bool = False) -> Iterator[Recorded]:
+        """The same by address, one after the other, their documents unread unless `checked`."""
         with naming_state(self.place.title):
             # In the order of their operations already, which a sort by address keeps.
             for values in sorted(self._select_values(), key=lambda row: (row[1], row[2])):
-                yield from_values(values, checked=False)
+                yield from_values(values, checked=checked)
 
     def write(self, rows: Sequence[Recorded]) -> None:
         """Insert or replace rows by operation, in one durable transaction."""
