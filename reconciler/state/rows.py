@@ -276,21 +276,27 @@ def _encode_memory(record: Recorded) -> str | None:
     if record.kept is not None or record.undone:
         memory |= {"kept": record.kept, "undone": list(record.undone)}
     if record.change != NO_CHANGE:
-        memory["change"] = _members(record.change) | {
-            "open": _members(record.change.open) if record.change.open else None,
-            "superseded": [_members(sent) for sent in record.change.superseded],
-        }
+        memory["change"] = record.change
     if record.former_id is not None:
         memory["former_id"] = record.former_id
     if record.refusal:
         memory["refusal"] = record.refusal
-    return encode(memory) if memory else None
+    return _write_members(memory) if memory else None
 
 
-def _members(part: ChangeRecord | OpenChange | SentRev) -> dict[str, Any]:
-    """The fields of a part of a record by their names."""
-    # `asdict` would copy the documents in it, which takes ten times as long as to write them.
-    return {each.name: getattr(part, each.name) for each in fields(part)}
+def _write_members(members: Mapping[str, Any]) -> str:
+    """An object in the form of `encode`; a document that is text is neither decoded nor copied."""
+    return "{" + ",".join(f'"{name}":{_write(members[name])}' for name in sorted(members)) + "}"
+
+
+def _write(part: Any) -> str:
+    if isinstance(part, StoredJson):
+        return part.text
+    if isinstance(part, ChangeRecord | OpenChange | SentRev):
+        return _write_members({each.name: getattr(part, each.name) for each in fields(part)})
+    if isinstance(part, tuple):
+        return "[" + ",".join(map(_write, part)) + "]"
+    return encode(part)
 
 
 def _read_memory(text: str | None) -> Mapping[str, Any]:

@@ -81,12 +81,12 @@ def compose_update(
         if key not in fields and declared.get("metadata", {}).get(key) is not None:
             fields[key] = None
     body = {**document, "metadata": {**metadata, **fields}}
-    sent, sent_digest = redactor.strict.redact_and_digest(body)
+    sent, sent_digest = redactor.strict.record(body)
     return UpdateContent(
         metadata=fields,
         manifest=document.get("manifest", {}),
         sent=sent,
-        base=rebase_echo(sent, sent, merged.kept),
+        base=rebase_echo(sent, sent, merged.kept) if merged.kept else sent,
         digest=sent_digest,
         is_there=is_same(document, now) and None not in fields.values(),
         kept=merged.kept,
