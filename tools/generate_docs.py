@@ -50,8 +50,8 @@ VARIABLES = {
     "GITHUB_STEP_SUMMARY": "With `-o github`: the file that the summary of a step goes to.",
     "GITHUB_OUTPUT": "With `-o github`: the file that "
     "[its outputs](../pull-requests.md#github) go to.",
-    "XDG_CACHE_HOME": "`validate` remembers its verdicts below `workload-reconciler` in it, and a "
-    "plan uses them; without it, in `.cache` of `HOME`.",
+    "XDG_CACHE_HOME": "`validate` remembers its verdicts below `workload-reconciler` in it; "
+    "without it, in `.cache` of `HOME`.",
     "HOME": "See `XDG_CACHE_HOME`.",
     "SSL_CERT_FILE": "The authorities to trust, instead of the system's.",
     "SSL_CERT_DIR": "The same, as a folder.",

@@ -180,11 +180,7 @@ class TreeJudge:
     def judge_tree(self, deadline: Deadline) -> list[JudgedFile]:
         """Judge the files that are not known as they are."""
         files = self.repository.discovered.tree.specs
-        known = {
-            file.name: recalled
-            for file in (() if self.keeps else files)
-            if (recalled := self.recall(file))
-        }
+        known = {file.name: recalled for file in files if (recalled := self.recall(file))}
         pending = [file for file in files if file.name not in known]
         # The first ones show whether this is a repository at all.
         first, others = pending[:WORTH_A_PROCESS], pending[WORTH_A_PROCESS:]
@@ -222,7 +218,7 @@ class TreeJudge:
         return JudgedFile(file, known.verdict, entry=entry)
 
     def judge_file(self, file: SourceFile) -> JudgedFile:
-        """Read a file, and check each spec in it by itself, unless its verdict is remembered."""
+        """Read a file, and check each spec in it by itself."""
         sources = self.repository.sources
         data = self.opener.read(file)
         reading = read_data(data, file.name)
@@ -231,12 +227,7 @@ class TreeJudge:
         references = sources.references.copy()
         identity = self.identify(file, data)
         written = write_references(references, sources) if identity else []
-        known = identity and open_entry(file.name, self.remembered.get(file.name), identity)
-        # By what the specs were just made of: a manifest may have changed while this was read.
-        if known and known.references == written:
-            verdict = known.verdict
-        else:
-            verdict = self.verdict_on(reading, candidates, references)
+        verdict = self.verdict_on(reading, candidates, references)
         # What is broken may depend on more than the files that it found.
         if any(candidate.spec is not None and candidate.spec.broken for candidate in candidates):
             identity = None

@@ -16,7 +16,6 @@ from reconciler.errors import Where
 from reconciler.specs.config import Config
 from reconciler.specs.judged_tree import JudgedTree, TreeJudge, address_of
 from reconciler.specs.loaded import Loaded
-from reconciler.specs.memory import VerdictMemory
 from reconciler.specs.opening import SpecOpener
 from reconciler.specs.repository import Repository
 from reconciler.specs.source.deadline import Deadline
@@ -34,15 +33,13 @@ def load_specs(
     stdin: BinaryIO | None = None,
     deadline: Deadline | None = None,
     drafts: Mapping[str, str] = MappingProxyType({}),
-    memory: VerdictMemory | None = None,
 ) -> Loaded:
     """Read every spec below the root; `-` among the paths reads standard input.
 
     With `-` alone the root's files are not specs, while its defaults and manifests still are used.
     Nothing is raised for what files hold or are: see `Loaded.diagnostics`. Policies are applied
     until the `deadline`, by default for half an hour. `drafts` are texts of files that are not
-    there yet, by their names below the root: they are read as if they were. Files that the `memory`
-    knows are not judged again, unless there are policies.
+    there yet, by their names below the root: they are read as if they were.
     """
     deadline = deadline or Deadline.after(POLICY_SECONDS)
     # Thousands of documents hold no cycles, and looking for some takes as long as reading them.
@@ -52,9 +49,7 @@ def load_specs(
         if repository.discovered.reads_stdin:
             given[STDIN] = read_stream(stdin or sys.stdin.buffer)
         given |= {name: text.encode() for name, text in drafts.items()}
-        # Policies are the word of somebody else than who can write to this user's memory.
-        memory = None if repository.policies else memory
-        judge = TreeJudge(SpecOpener(repository, given), config, memory=memory, keeps=True)
+        judge = TreeJudge(SpecOpener(repository, given), config, keeps=True)
         loaded = _put_together(judge, judge.run(deadline))
         if loaded.files > _MANY:
             # Nor does it pay ever to look at them again.

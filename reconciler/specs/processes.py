@@ -61,18 +61,26 @@ def share(
 def _start(items: Sequence[Item], work: Callable[[Item], Any], seconds: float) -> tuple[int, int]:
     """Start a copy; returns its id and where its results can be read."""
     reading, writing = os.pipe()
+    parent = os.getpid()
     process = os.fork()
     if process:
         os.close(writing)
         return process, reading
     code = 1
     try:
-        # Also where this process is killed, and nobody waits for the copy any more.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        # A signal from the terminal reaches both: only this process says that it stops.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
         signal.alarm(max(1, min(int(seconds), 2**30)))
+        results = []
+        for item in items:
+            # A signal may have ended this process alone, and nobody waits for the copy any more.
+            if os.getppid() != parent:
+                os._exit(code)
+            results.append(work(item))
         with open(writing, "w", encoding="ascii") as pipe:  # noqa: PTH123 - no path
             # In one piece: `json.dump` encodes in Python, six times as slowly.
-            pipe.write(json.dumps([work(item) for item in items]))
+            pipe.write(json.dumps(results))
         code = 0
     finally:
         # Neither an exception nor what is still to be printed belongs to the copy.

@@ -26,9 +26,8 @@ from reconciler.cli.main import run
 from reconciler.specs import judged_tree, repository
 from reconciler.specs.config import config_file, load_config
 from reconciler.specs.discovery.files import SourceFile
-from reconciler.specs.judging import CandidateSpec, SpecComposer, SpecJudge
+from reconciler.specs.judging import CandidateSpec, SpecComposer
 from reconciler.specs.loading import load_specs
-from reconciler.specs.memory import Entry
 from reconciler.specs.source.documents import Reading
 from reconciler.specs.validating import validate_specs
 from tests.cli.conftest import Cli
@@ -189,56 +188,6 @@ def test_without_keeping_any_spec_the_same_is_found(
         shutil.rmtree(folder)
 
 
-class Memory:
-    """Verdicts between two runs."""
-
-    environment = b"one"
-
-    def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
-
-    def recall(self) -> dict[str, Entry]:
-        """All of them."""
-        return self.entries
-
-    def keep(self, entries: dict[str, Entry]) -> None:
-        """As a file would."""
-        self.entries = json.loads(json.dumps(entries))
-
-
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    deadline=None,
-    max_examples=settings().max_examples // 3,
-)
-@given(changes=CHANGES)
-def test_a_memory_never_changes_what_is_planned_with(
-    changes: list[tuple[str, str | None]],
-) -> None:
-    """Whole values are compared, after each change: what `validate` knows of the tree before it."""
-    folder, memory = tempfile.mkdtemp(), Memory()
-    root = write_valid(Path(folder))
-    change(root, "reconciler.yaml", "projects: {x: '1'}\n")
-    try:
-        for name, what in [("a.yaml", "original"), *changes]:
-            config = load_config(config_file(root), root=root)
-            validate_specs([root], root=root, config=config, memory=memory)
-            change(root, name, what)
-            # The environment of a memory is another one where the configuration is.
-            if config == load_config(config_file(root), root=root):
-                cold, known = (
-                    load_specs([root], root=root, config=config, memory=each)
-                    for each in (None, memory)
-                )
-                assert known == cold
-                assert known.own_files == cold.own_files
-                assert [known.files_of(key) for key in known.declared] == [
-                    cold.files_of(key) for key in cold.declared
-                ]
-    finally:
-        shutil.rmtree(folder)
-
-
 def judged_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are parsed and checked from now on."""
     judged: list[str] = []
@@ -281,72 +230,33 @@ def test_only_what_has_changed_is_read(
     assert [run_and_count(), run_and_count()] == [EVERYTHING, []]
 
 
-def without_policy(root: Path) -> None:
-    """The repository under no policy."""
-    change(root, "reconciler.yaml", "stack: x\n")
-    change(root, "policies/p.json", None)
+def test_a_plan_judges_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever `validate` has found before: what changes the world believes no memory."""
+    root = write_valid(tmp_path / "w")
+    validate(root)
+    judged = judged_files(monkeypatch)
+    assert open_workspace([root], Flags(), os.environ).diagnostics == ()
+    assert sorted(judged) == EVERYTHING
 
 
-class Judged:
-    """The files whose specs are judged, each time that a repository is read for a plan."""
-
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._root = root
-        self._files: list[str] = []
-        judge = SpecJudge.judge
-
-        def counted(own: SpecJudge, candidate: CandidateSpec) -> Any:
-            self._files.append(candidate.file.name)
-            return judge(own, candidate)
-
-        monkeypatch.setattr(SpecJudge, "judge", counted)
-
-    def in_a_plan(self, **environ: str) -> list[str]:
-        """Those of one more reading."""
-        self._files.clear()
-        workspace = open_workspace([self._root], Flags(), os.environ | environ)
-        assert workspace.diagnostics == ()
-        assert len(workspace.desired) == 3
-        return sorted(self._files)
-
-
-def test_only_what_has_changed_is_judged_for_a_plan(
+def test_a_memory_that_others_may_write_to_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What `validate` has a verdict on is read, and judged no more; a plan itself keeps none."""
+    """A verdict is believed where nobody else can have written it."""
     root = write_valid(tmp_path / "w")
-    without_policy(root)
-    judged = Judged(root, monkeypatch)
-    assert [judged.in_a_plan(), judged.in_a_plan()] == [EVERYTHING, EVERYTHING]
     validate(root)
-    assert judged.in_a_plan() == []
-    change(root, "team/m/job.yaml", JOB.replace("a:1", "a:2"))
-    assert judged.in_a_plan() == ["team/c.yaml", "team/m/job.yaml"]
-    validate(root)
-    change(root, "team/_defaults.yaml", "lifecycle: {wave: 1}\n")
-    assert judged.in_a_plan() == [name for name in EVERYTHING if name.startswith("team/")]
-
-
-def test_a_plan_judges_what_somebody_else_may_have_called_valid(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A memory that others can write to, a policy, and whoever asks for it, have all judged."""
-    root = write_valid(tmp_path / "w")
-    judged = Judged(root, monkeypatch)
-    validate(root)
-    assert judged.in_a_plan() == EVERYTHING
-    without_policy(root)
-    validate(root)
-    for environ in ({}, {"RECONCILER_NO_CACHE": "0"}, {"RECONCILER_NO_CACHE": "False"}):
-        assert judged.in_a_plan(**environ) == []
-    assert judged.in_a_plan(RECONCILER_NO_CACHE="1") == EVERYTHING
+    judged = judged_files(monkeypatch)
     known = next((tmp_path / "cache").rglob("*.json"))
     known.chmod(0o620)
-    assert judged.in_a_plan() == EVERYTHING
-    known.chmod(0o600)
-    assert judged.in_a_plan() == []
-    monkeypatch.setattr(os, "geteuid", lambda: known.stat().st_uid + 1)
-    assert judged.in_a_plan() == EVERYTHING
+    validate(root)
+    assert sorted(judged) == EVERYTHING
+    judged.clear()
+    validate(root)
+    assert judged == []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: known.stat().st_uid + 1)
+        validate(root)
+    assert sorted(judged) == EVERYTHING
 
 
 def test_another_version_does_not_believe_it(

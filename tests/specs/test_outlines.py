@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,7 @@ ODD = [
     '"a"',
 ]
 NAMES = st.sampled_from(
-    ["a", "llm", "llm-2", "n-0" * 10, "a" * 64, "A", "1a", "a.b", "text", '"a"']
+    ["a", "llm", "llm-2", "n-" + "0" * 28, "a" * 64, "A", "1a", "a.b", "text", '"a"']
 )
 TEXTS = st.sampled_from(ODD) | st.text(max_size=5)
 
@@ -246,3 +248,16 @@ def test_imported_schemas_may_ask_for_more(tmp_path: Path) -> None:
             " it has fewer than 4 characters"
         )
     ]
+
+
+def test_no_author_can_know_what_stands_for_a_name() -> None:
+    """Written beside the name, it would make a selector of it that finds nothing look sound."""
+    code = "from reconciler.specs.kubernetes.outlines import _NAME; print(_NAME)"
+    drawn = {
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(drawn) == 2
+    assert {len(name.strip()) for name in drawn} == {30}

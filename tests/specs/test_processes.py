@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -26,14 +27,32 @@ def work(item):
             raise ValueError
         if fails == "late":
             signal.raise_signal(signal.SIGALRM)
+        if fails == "stopped":
+            signal.raise_signal(signal.SIGINT)
     return [item, os.getpid() == here]
 
+signal.signal(signal.SIGINT, lambda *_: os.write(1, b"a copy says that it stops"))
 print(json.dumps(share(range(10), 3, work, 600)))
 print(usable_processes(2) == min(2, len(os.sched_getaffinity(0))))
 try:
     os.waitpid(-1, os.WNOHANG)
 except ChildProcessError:
     print("no copy is left")
+"""
+ORPHAN = """
+import os, sys, time
+from reconciler.specs.processes import share
+
+here = os.getpid()
+
+def work(item):
+    if os.getpid() == here:
+        print(flush=True)
+        sys.stdin.readline()
+    # The copy would be at work for two minutes.
+    time.sleep(0.02)
+
+share(range(12_000), 2, work, 600)
 """
 FIND = """
 import json, os, sys
@@ -73,10 +92,22 @@ def test_results_are_in_the_order_of_the_items() -> None:
 
 def test_what_a_copy_cannot_do_is_done_here() -> None:
     """One that is killed, fails or is out of time changes no result."""
-    for fails in ("killed", "raises", "late"):
+    for fails in ("killed", "raises", "late", "stopped"):
         results, _, left = run(SHARE, fails).splitlines()
         assert json.loads(results) == [[item, item < 8] for item in range(10)]
         assert left == "no copy is left"
+
+
+def test_no_copy_works_for_a_process_that_is_gone() -> None:
+    """Killed alone, a process takes its copies with it: they hold its standard output open."""
+    command = [sys.executable, "-c", ORPHAN]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+        readable, _, _ = select.select([process.stdout], [], [], 30)
+        assert readable
+        assert process.stdout.read() == b""
 
 
 def test_a_thread_keeps_a_process_alone() -> None:

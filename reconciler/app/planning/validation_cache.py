@@ -30,7 +30,6 @@ _LIBRARIES = ("yaml", "jsonschema")
 _KEYS = {"environment", "files"}
 # Some 200,000 files without findings.
 _MAX_BYTES = 128 * 1024 * 1024
-_PERMITTING = frozenset({"", "0", "f", "false", "n", "no", "off"})
 
 
 class ValidationCache:
@@ -97,19 +96,6 @@ def cache_folder(environ: Mapping[str, str], root: Path) -> Path | None:
         folder = f"{home}/.cache"
     cache = Path(folder) / "workload-reconciler" / "valid"
     return None if cache.resolve().is_relative_to(root.resolve()) else cache
-
-
-def known_verdicts(
-    environ: Mapping[str, str], root: Path, config: Config
-) -> ValidationCache | None:
-    """What `validate` has kept of a root, for a run that only recalls it; None for nothing."""
-    # As the flag of `validate` reads its variable; a word that it does not know is no permission.
-    if environ.get("RECONCILER_NO_CACHE", "").lower() not in _PERMITTING:
-        return None
-    folder = cache_folder(environ, root)
-    # Of a few files nothing is ever kept, and they do not wait for a digest of all that judges.
-    is_there = folder is not None and _cache_file(folder, root).exists()
-    return ValidationCache(folder, root, config) if folder and is_there else None
 
 
 def _cache_file(folder: Path, root: Path) -> Path:

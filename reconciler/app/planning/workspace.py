@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from reconciler.app.planning.validation_cache import known_verdicts
 from reconciler.app.repositories import InvalidSpecsError, find_repository
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.core.diagnostics import Diagnostic, has_errors
@@ -85,7 +84,6 @@ def open_workspace(
             config=config,
             deadline=deadline,
             drafts=drafts,
-            memory=known_verdicts(environ, root, config),
         )
     settings = resolve_settings(flags, config, root=root, environ=environ)
     return Workspace(

@@ -8,6 +8,7 @@ spec, and its own test would say so: then the text has to stay in the outline.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from typing import Any
@@ -22,8 +23,9 @@ _NOTHING = object()
 _LABELS = frozenset({"labels", "matchLabels"})
 # Of an image, only blanks, variables and templates are looked at.
 _ORDINARY_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
-# Whatever takes this name takes all that it stands for, which are not longer.
-_NAME = "n-0" * 10
+# Whatever takes this name takes all that it stands for, which are not longer. Drawn anew by each
+# process, so that no author can write it beside a name and have the two taken for the same.
+_NAME = f"n-{os.urandom(14).hex()}"
 _ORDINARY_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,28}[a-z0-9])?")
 # Longer ones, and more of them, take more memory and time than they spare.
 _LONGEST, _MOST = 10_000, 2_000
