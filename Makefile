@@ -57,7 +57,7 @@ wheel-test: $(VENV)/.test ## Build the wheel and use it away from the checkout.
 	$(BIN)/python tools/test_wheel.py
 
 proof: $(VENV)/.test ## Every gate of docs/guarantees.md, at a size that fits into CI.
-	$(BIN)/python -m proof.model --states 20000 --update-states 4000
+	$(BIN)/python -m proof.model --update-states 4000
 	$(BIN)/python -m proof.simulation --seeds 1000
 	$(BIN)/python -m proof.simulation --seeds 300 --stale
 	$(BIN)/python -m proof.simulation --seeds 300 --paused

@@ -111,6 +111,8 @@ def to_record(row: Row, *, ends: bool = False) -> Recorded:
         purpose=row.purpose,
         former_id="former" if row.former else None,
         lifecycle=desired.lifecycle,
+        # An apply knows it of whatever it records: without one, a record waits for its spec.
+        source=desired.source.file,
     )
 
 
