@@ -66,10 +66,11 @@ def _compare_with_a_stale_word() -> list[Patch]:
 
 
 def _keep_a_late_update_late() -> list[Patch]:
-    def close(change: ChangeRecord, _: str, __: datetime) -> ChangeRecord:
-        return changes.close_unsent(change)
+    def follow(row: Recorded, live: Remote, echo: Json, _: datetime) -> Recorded:
+        change = changes.close_unsent(row.change)
+        return replace(row, echo=echo, change=change, seen=live.seen, message=live.message)
 
-    return [(update, "confirm", close)]
+    return [(update, "follow_live", follow)]
 
 
 def _replace_for_a_stale_failed() -> list[Patch]:
