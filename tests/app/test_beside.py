@@ -15,7 +15,8 @@ import pytest
 from reconciler.app.planning.explaining import explain_one
 from reconciler.app.planning.planning import PlanRequest, PlanResult, make
 from reconciler.app.planning.workspace import Workspace
-from reconciler.app.status.workload_status import StatusRequest, read_statuses
+from reconciler.app.status.choosing import StatusRequest
+from reconciler.app.status.workload_status import read_statuses
 from reconciler.core.model import Address, ChangeRecord, LastSeen, OpenChange, Own, Purpose
 from reconciler.core.planning.actions import Delete, Hold, Keep, Reason, Replace, Resolve, Update
 from reconciler.core.states.places import FilePlace

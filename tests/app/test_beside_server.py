@@ -15,7 +15,8 @@ from reconciler.app.refused import GuardError
 from reconciler.app.state.adopting import AdoptOptions, adopt_project
 from reconciler.app.state.claiming import ResolveRequest, recheck, resolve_by_id
 from reconciler.app.state.recovering import RecoverSearch, recover
-from reconciler.app.status.workload_status import StatusRequest, read_statuses, watch
+from reconciler.app.status.choosing import StatusRequest
+from reconciler.app.status.workload_status import read_statuses, watch
 from reconciler.core.model import Own, Target
 from reconciler.core.states.places import FilePlace
 from reconciler.report.status.status import Status

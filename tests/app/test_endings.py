@@ -15,7 +15,8 @@ import pytest
 from reconciler.app.planning.endings import warn_of_deadline
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.refused import GuardError
-from reconciler.app.status.workload_status import StatusRequest, read_statuses
+from reconciler.app.status.choosing import StatusRequest
+from reconciler.app.status.workload_status import read_statuses
 from reconciler.core.lifecycle import (
     AfterCompletion,
     OnMissing,

@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.app.status.workload_status import StatusRequest, read_statuses, watch
+from reconciler.app.status.choosing import StatusRequest
+from reconciler.app.status.workload_status import read_statuses, watch
 from reconciler.core.model import Desired, Own, Remote
 from reconciler.core.states.places import FilePlace
 from reconciler.errors import StateError, UnreachableError, UsageError

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.app.status.choosing import StatusRequest
 from reconciler.app.status.declared import DeclaredSpecs
-from reconciler.app.status.workload_status import StatusRequest, explain_statuses, read_statuses
+from reconciler.app.status.workload_status import explain_statuses, read_statuses
 from reconciler.core.model import ChangeRecord, LastSeen, Own
 from reconciler.core.states.places import FilePlace
 from reconciler.report.status.explanation import explanation_text

@@ -12,7 +12,8 @@ import pytest
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.refused import GuardError
 from reconciler.app.repositories import InvalidSpecsError
-from reconciler.app.status.workload_status import StatusRequest, read_statuses
+from reconciler.app.status.choosing import StatusRequest
+from reconciler.app.status.workload_status import read_statuses
 from reconciler.core.planning.case import PlanOptions
 from reconciler.core.planning.selection import Selection
 from reconciler.errors import StalePlanError, UsageError

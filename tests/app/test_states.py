@@ -10,7 +10,8 @@ import pytest
 from reconciler.app.refused import GuardError
 from reconciler.app.state.state_edits import set_protections
 from reconciler.app.state.states import find_records, find_run, make_state, read_state
-from reconciler.app.status.workload_status import StatusRequest, read_statuses
+from reconciler.app.status.choosing import StatusRequest
+from reconciler.app.status.workload_status import read_statuses
 from reconciler.app.target import check_server
 from reconciler.core.model import Missing, Own, Remote, Target
 from reconciler.core.states.places import FilePlace

@@ -22,9 +22,10 @@ from reconciler.app.state.claiming import ResolveRequest
 from reconciler.app.state.examining import AdoptionTerms
 from reconciler.app.state.recovering import RecoverSearch, recover
 from reconciler.app.state.state_edits import set_protections
+from reconciler.app.status.choosing import StatusRequest
 from reconciler.app.status.declared import DeclaredSpecs
 from reconciler.app.status.unmanaged import ProjectSearch, search_idle, search_unmanaged
-from reconciler.app.status.workload_status import StatusRequest, read_statuses
+from reconciler.app.status.workload_status import read_statuses
 from reconciler.core.planning.selection import Selection
 from reconciler.core.running.search import LiveSearch
 from reconciler.core.states.places import FilePlace

@@ -24,7 +24,7 @@ from reconciler.cli.params import DURATION, PROJECT
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
-    from reconciler.app.status.workload_status import StatusRequest
+    from reconciler.app.status.choosing import StatusRequest
     from reconciler.cli.output.console import Console
     from reconciler.core.running.search import LiveSearch
     from reconciler.report.status.status import Status
@@ -196,8 +196,8 @@ def _request(
     console: Console, addresses: tuple[str, ...], flags: Flags, *, quick: bool
 ) -> StatusRequest:
     """What to look at, with the specs that are at hand."""
+    from reconciler.app.status.choosing import StatusRequest
     from reconciler.app.status.declared import read_declared
-    from reconciler.app.status.workload_status import StatusRequest
 
     declared = read_declared(Path(), flags, os.environ)
     if declared.problem:
