@@ -149,10 +149,12 @@ def _select(rows: Sequence[Recorded], patterns: Sequence[str]) -> list[Recorded]
 def _let_go(row: Recorded, requested: dict[str, GpuRequest]) -> Recorded:
     """A record without its documents, once its GPUs are counted: they are most of a large state.
 
-    Those of a job stay, since only they tell that it runs to its end; and a stand-in has no other.
+    Those of a job stay, since only they tell that it runs to its end; so do those of what is under
+    way or in doubt, which is shown with what it replaces.
     """
     manifest: Any = row.spec.get("manifest")
-    if row.own is Own.GONE or not isinstance(manifest, Mapping) or runs_to_completion(manifest):
+    is_settled = row.own is Own.ACCEPTED and isinstance(manifest, Mapping)
+    if not is_settled or runs_to_completion(manifest):
         return row
     requested[row.op] = count_gpus(manifest)
     return dataclasses.replace(row, spec=NO_CONTENT, echo=None)
