@@ -139,7 +139,9 @@ def kill_holder(ground: Ground, rng: random.Random) -> tuple[list[str], list[End
         holder = _await_writer(here, count)
         os.kill(rivals[holder].pid, signal.SIGKILL)
         ends = [rival.wait() for rival in rivals]
-        found = check_turns(here) + check_posts(here, wanted, most=CONCURRENCY)
+        # An answer gives its place to the next request while the id is still being written: so many
+        # may have been in flight, and as many answered and not yet on record.
+        found = check_turns(here) + check_posts(here, wanted, most=2 * CONCURRENCY)
         if ends[holder].code != -signal.SIGKILL:
             found.append("the holder ended before it was killed")
         found += [
