@@ -19,8 +19,7 @@ from reconciler.specs.memory import (
     FileIdentities,
     FileIdentity,
     VerdictMemory,
-    are_current,
-    open_entry,
+    read_entry,
     write_entry,
     write_references,
 )
@@ -212,10 +211,9 @@ class TreeJudge:
         """What is remembered of a file, if that and all that it depends on is as it was."""
         entry = self.remembered.get(file.name)
         identity = entry and self.identify(file, read_bytes(file.real))
-        known = identity and open_entry(file.name, entry, identity)
-        if not known or not are_current(known.references, self.repository.sources):
-            return None
-        return JudgedFile(file, known.verdict, entry=entry)
+        sources = self.repository.sources
+        verdict = identity and read_entry(file.name, entry, identity, sources)
+        return JudgedFile(file, verdict, entry=entry) if verdict else None
 
     def judge_file(self, file: SourceFile) -> JudgedFile:
         """Read a file, and check each spec in it by itself."""

@@ -84,15 +84,10 @@ def write_entry(verdict: FileVerdict, identity: FileIdentity, references: Sequen
     return [identity.key, text, _authentication_code(text, identity.seal)]
 
 
-class KnownFile(NamedTuple):
-    """What an entry says of a file, as long as those that it refers to are as they were."""
-
-    verdict: FileVerdict
-    references: Sequence[Any]
-
-
-def open_entry(name: str, entry: Entry | None, identity: FileIdentity) -> KnownFile | None:
-    """What is remembered of a file with this identity; None where that is nothing."""
+def read_entry(
+    name: str, entry: Entry | None, identity: FileIdentity, sources: SourceCache
+) -> FileVerdict | None:
+    """The verdict on a file; None where that, or one that it refers to, is another by now."""
     # Others may have written there, or the disk may have lost a part.
     if not isinstance(entry, list) or len(entry) != _ENTRY_LENGTH or entry[0] != identity.key:
         return None
@@ -102,19 +97,14 @@ def open_entry(name: str, entry: Entry | None, identity: FileIdentity) -> KnownF
     if not compare_digest(_as_bytes(code), _as_bytes(_authentication_code(text, identity.seal))):
         return None
     plain, sealed, references = json.loads(text)
-    quoting = json.loads(_sealed(b85decode(sealed), identity.seal, references)) if sealed else []
-    return KnownFile(read_verdict(name, plain, quoting), references)
-
-
-def are_current(references: Sequence[Any], sources: SourceCache) -> bool:
-    """Whether the files that one refers to are as they were."""
     for folder, path, *file, digest in references:
         located = sources.locate(folder, path)
         if isinstance(located, ReadFailure) or list(located) != file:
-            return False
+            return None
         if digest_of(read_bytes(located.real)).hex() != digest:
-            return False
-    return True
+            return None
+    quoting = json.loads(_sealed(b85decode(sealed), identity.seal, references)) if sealed else []
+    return read_verdict(name, plain, quoting)
 
 
 def _authentication_code(text: str, seal: bytes) -> str:
