@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,9 +16,7 @@ from reconciler.specs.config import Config
 from reconciler.specs.judged_tree import JudgedTree, TreeJudge, address_of
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.opening import SpecOpener
-from reconciler.specs.repository import Repository
 from reconciler.specs.source.deadline import Deadline
-from reconciler.specs.source.fileaccess import STDIN, ReadFailure, absolute, read_stream
 
 _MANY = 1000
 POLICY_SECONDS = 1800.0
@@ -44,12 +41,8 @@ def load_specs(
     deadline = deadline or Deadline.after(POLICY_SECONDS)
     # Thousands of documents hold no cycles, and looking for some takes as long as reading them.
     with garbage_collector_paused():
-        repository = Repository.of(paths, absolute(root), config)
-        given: dict[str, bytes | ReadFailure] = {}
-        if repository.discovered.reads_stdin:
-            given[STDIN] = read_stream(stdin or sys.stdin.buffer)
-        given |= {name: text.encode() for name, text in drafts.items()}
-        judge = TreeJudge(SpecOpener(repository, given), config, keeps=True)
+        opener = SpecOpener.of(paths, root, config, stdin=stdin, drafts=drafts)
+        judge = TreeJudge(opener, config, keeps=True)
         loaded = _put_together(judge, judge.run(deadline))
         if loaded.files > _MANY:
             # Nor does it pay ever to look at them again.

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import BinaryIO, Self
 
 from reconciler.errors import InvalidInputError
 from reconciler.specs.compose.composed_spec import ComposedSpec
+from reconciler.specs.config import Config
 from reconciler.specs.discovery.files import SourceFile
 from reconciler.specs.judging import CandidateSpec
 from reconciler.specs.repository import Repository
 from reconciler.specs.source.documents import Reading
-from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
+from reconciler.specs.source.fileaccess import (
+    STDIN,
+    ReadFailure,
+    absolute,
+    read_bytes,
+    read_stream,
+)
 from reconciler.specs.source.source_cache import read_data
 from reconciler.specs.verdicts import SpecFacts
 
@@ -24,6 +34,24 @@ class SpecOpener:
         self.given = given
         self._composer = repository.composer()
         self._candidates = lru_cache(maxsize=64)(self._compose_again)
+
+    @classmethod
+    def of(
+        cls,
+        paths: Sequence[Path],
+        root: Path,
+        config: Config,
+        *,
+        stdin: BinaryIO | None = None,
+        drafts: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Find the files of a repository, and read standard input where the paths name it."""
+        repository = Repository.of(paths, absolute(root), config)
+        given: dict[str, bytes | ReadFailure] = {}
+        if repository.discovered.reads_stdin:
+            given[STDIN] = read_stream(stdin or sys.stdin.buffer)
+        given |= {name: text.encode() for name, text in (drafts or {}).items()}
+        return cls(repository, given)
 
     def reopen(self, facts: SpecFacts) -> ComposedSpec:
         """The composed spec; raises InvalidInputError where its file does not hold it any more."""

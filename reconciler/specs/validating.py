@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -13,9 +12,7 @@ from reconciler.specs.judged_tree import TreeJudge
 from reconciler.specs.loading import POLICY_SECONDS, garbage_collector_paused
 from reconciler.specs.memory import VerdictMemory
 from reconciler.specs.opening import SpecOpener
-from reconciler.specs.repository import Repository
 from reconciler.specs.source.deadline import Deadline
-from reconciler.specs.source.fileaccess import STDIN, absolute, read_stream
 
 
 def validate_specs(
@@ -34,11 +31,7 @@ def validate_specs(
     deadline = deadline or Deadline.after(POLICY_SECONDS)
     # Trees of thousands of documents hold no cycles.
     with garbage_collector_paused():
-        repository = Repository.of(paths, absolute(root), config)
-        given = {}
-        if repository.discovered.reads_stdin:
-            given[STDIN] = read_stream(stdin or sys.stdin.buffer)
-        opener = SpecOpener(repository, given)
+        opener = SpecOpener.of(paths, root, config, stdin=stdin)
         judge = TreeJudge(opener, config, memory=memory)
         tree = judge.run(deadline)
         checks, view = judge.check_together(tree)
