@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -80,11 +81,21 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, set[str]]:
         "list(cli.commands.values())\n"
         "print(json.dumps(list(sys.modules)))\n"
     )
-    helps = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, check=True, cwd=folder, text=True
-    )
-    found["every help"] = set(json.loads(helps.stdout))
+    found["every help"] = set(printed_by(program, folder))
     return found
+
+
+def printed_by(program: str, folder: Path, **variables: str) -> Any:
+    """The JSON that a program of Python prints in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=True,
+        cwd=folder,
+        env=os.environ | variables,
+        text=True,
+    )
+    return json.loads(done.stdout)
 
 
 def ends_with_zero(folder: Path, variables: Mapping[str, str], *words: str) -> set[str]:
@@ -215,15 +226,7 @@ def test_aiohttp_loads_without_the_authorities_of_the_system(tmp_path: Path) -> 
         "print(json.dumps([sum(unused), sum(authorities()), os.environ['SSL_CERT_FILE']]))\n"
     )
     file = str(tmp_path / "ca.pem")
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        check=True,
-        cwd=ROOT,
-        env=os.environ | {"SSL_CERT_FILE": file},
-        text=True,
-    )
-    assert json.loads(done.stdout) == [0, 1, file]
+    assert printed_by(program, ROOT, SSL_CERT_FILE=file) == [0, 1, file]
 
 
 def test_httpx_works_without_its_own_command_line() -> None:
@@ -237,10 +240,7 @@ def test_httpx_works_without_its_own_command_line() -> None:
         "    text = asking.get('http://ping.test').text\n"
         "print(json.dumps([text, [name for name in sys.modules if sys.modules[name]]]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, text=True
-    )
-    text, modules = json.loads(done.stdout)
+    text, modules = printed_by(program, ROOT)
     assert text == "pong"
     assert {"rich", "pygments"} & roots(set(modules)) == set()
 
