@@ -304,6 +304,7 @@ def _read_memory(text: str | None) -> Mapping[str, Any]:
     if not text:
         return _NO_MEMORY
     memory = json.loads(text)
+    # A checksum has no key: anyone who can write a state can make one for anything.
     if not isinstance(memory.get("kept"), dict | None):
         raise TypeError("a document is not a mapping")
     for name in ("former_id", "refusal"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -93,7 +92,7 @@ def validate(
     results = ValidationOutput(console, rules)
     for root, config in roots:
         check_output_paths(console, roots=[root, *config.included_paths(root)])
-    parts: Sequence[CheckedSpecs]
+    parts: list[CheckedSpecs] = []
     if ask_server:
         # Only here: it loads the HTTP client, which takes longer than to read the specs.
         from reconciler.cli.output.server_check import check_by_server
@@ -108,18 +107,16 @@ def validate(
             )
             for group, (root, config) in zip(groups, roots, strict=True)
         ]
-        parts = [
+        parts += [
             check_by_server(console, part, flags, root=root, config=config)
             for part, (root, config) in zip(loaded, roots, strict=True)
         ]
     else:
-        validated = []
         for group, (root, config) in zip(groups, roots, strict=True):
             folder = None if no_cache else cache_folder(os.environ, root)
             memory = ValidationCache(folder, root, config) if folder else None
             part = validate_specs(group, root=root, config=config, deadline=deadline, memory=memory)
-            validated.append(_narrow(results, part, root, changed_since))
-        parts = validated
+            parts.append(_narrow(results, part, root, changed_since))
     checked = parts[0] if len(parts) == 1 else merge_roots(parts)
     root = roots[0][0] if len(roots) == 1 else Path()
     results.show(checked, root, max_errors=max_errors, fail_on=fail_on)

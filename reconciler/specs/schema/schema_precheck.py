@@ -234,11 +234,7 @@ def _make_text(schema: Mapping[str, Any]) -> Precheck:
     """The precheck of a text: one call instead of one for each keyword."""
     least, most = schema.get("minLength", 0), schema.get("maxLength", math.inf)
     search = re.compile(schema.get("pattern", "")).search
-    if "not" not in schema:
-        return lambda value: (
-            type(value) is str and least <= len(value) <= most and search(value) is not None
-        )
-    is_allowed = _make_not(schema["not"])
+    is_allowed = _make_not(schema["not"]) if "not" in schema else _accept
     return lambda value: (
         type(value) is str
         and least <= len(value) <= most
