@@ -78,13 +78,7 @@ def open_workspace(
     with deadline.enforced():
         root, config = find_repository(paths, flags.config)
         # All of it is read, whatever part is asked for: some mistakes only show between specs.
-        loaded = load_specs(
-            paths,
-            root=root,
-            config=config,
-            deadline=deadline,
-            drafts=drafts,
-        )
+        loaded = load_specs(paths, root=root, config=config, deadline=deadline, drafts=drafts)
     settings = resolve_settings(flags, config, root=root, environ=environ)
     return Workspace(
         # The deadline is one for reading and applying together.
