@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from functools import cache
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -57,20 +55,20 @@ def crd_file_name(api_version: str, kind: str) -> str:
     return f"{kind}.{api_version.replace('/', '_')}.json"
 
 
-def schemas_folder() -> Traversable:
+def schemas_folder() -> Path:
     """Find the schemas inside an installed package, or beside the package in a checkout.
 
     Raises ReconcilerError where there are none: the installation is broken.
     """
-    package = resources.files("reconciler")
-    if _is_ours(installed := package.joinpath(_INSTALLED)):
-        return installed
-    if isinstance(package, Path) and _is_ours(checkout := package.parent / "schemas"):
-        return checkout
+    # Not by importlib.resources, which loads the readers of archives in every command.
+    package = Path(__file__).parent
+    for folder in (package / _INSTALLED, package.parent / "schemas"):
+        if _is_ours(folder):
+            return folder
     raise ReconcilerError("the program's JSON Schemas were not installed with it", hint=REINSTALL)
 
 
-def is_checkout(folder: Traversable) -> bool:
+def is_checkout(folder: Path) -> bool:
     """Tell a checkout's schemas, which may be derived again, from those of an installed package."""
     return folder.name != _INSTALLED
 
@@ -83,7 +81,7 @@ def crd_text(api_version: str, kind: str) -> str | None:
 
 # A repository has many kinds, and finding the folder costs as much as reading a file.
 @cache
-def _crds_folder() -> Traversable:
+def _crds_folder() -> Path:
     return schemas_folder().joinpath(*_CRDS)
 
 
@@ -125,6 +123,6 @@ def load_schema(name: str, folder: str = "") -> dict[str, Any]:
     return loaded
 
 
-def _is_ours(folder: Traversable) -> bool:
+def _is_ours(folder: Path) -> bool:
     # A folder of that name beside the package may belong to another distribution.
     return folder.joinpath(OVERLAY).is_file()

@@ -21,7 +21,8 @@ def dataclass(
     """`dataclasses.dataclass` for the arguments that are used here; fields are all of `__init__`.
 
     The standard one compiles six functions for each class, half a millisecond, and a command loads
-    up to two hundred of them. This one compiles `__init__`, and shares what the others do.
+    up to two hundred of them. This one compiles `__init__` when the first value is made, which a
+    command does of a few classes only, and shares what the others do.
     """
     if order:
         # Addresses are compared and looked up all the time, which compiled functions do faster.
@@ -34,7 +35,7 @@ def dataclass(
         fields = dataclasses.fields(made)  # type: ignore[arg-type] # it has just become one
         values = _reader([field.name for field in fields if field.compare])
         methods: dict[str, Any] = {
-            "__init__": _initialiser(made, fields),
+            "__init__": _compiled_later(made, fields),
             "__repr__": _represent,
             "__eq__": _comparison(values),
             # What can change must not be looked up by what it is now.
@@ -51,6 +52,15 @@ def dataclass(
         return made
 
     return decorate
+
+
+def _compiled_later(cls: type, fields: Sequence[Field[Any]]) -> Callable[..., None]:
+    def initialise(self: Any, /, *arguments: Any, **named: Any) -> None:
+        compiled = _initialiser(cls, fields)
+        setattr(cls, "__init__", compiled)  # noqa: B010 - of a type, mypy takes no assignment
+        compiled(self, *arguments, **named)
+
+    return initialise
 
 
 def _initialiser(cls: type, fields: Sequence[Field[Any]]) -> Callable[..., None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from importlib.resources.abc import Traversable
+from pathlib import Path
 
 from reconciler.errors import InvalidInputError
 from reconciler.openapi.crds import CustomKind, custom_kinds, find_crds
@@ -47,7 +47,7 @@ def read_crds(text: str, file: str) -> list[CustomKind]:
     return kinds
 
 
-def read_crd_file(file: Traversable) -> list[CustomKind]:
+def read_crd_file(file: Path) -> list[CustomKind]:
     """The kinds that a file defines; raises InvalidInputError as `read_crds` does."""
     return read_crds(read_text(file), str(file))
 

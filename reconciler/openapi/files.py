@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from reconciler.core.protocol.capabilities import LATEST, parse_version
@@ -21,7 +20,7 @@ _PREFIX, _ENDING = _DOCUMENT.split("{}")
 _VERSION = re.compile(rf"\d[\w.+-]{{0,30}}|{LATEST}", re.ASCII)
 
 
-def derive_files(document: Traversable, overlay: Traversable) -> dict[str, bytes]:
+def derive_files(document: Path, overlay: Path) -> dict[str, bytes]:
     """Return the content of every file that is derived from one document, by its name.
 
     Raises InvalidInputError for inputs that cannot be read or followed.
@@ -33,7 +32,7 @@ def derive_files(document: Traversable, overlay: Traversable) -> dict[str, bytes
 
 
 def derive_all(
-    folder: Traversable, overlay: Traversable, imported: Mapping[str, bytes] | None = None
+    folder: Path, overlay: Path, imported: Mapping[str, bytes] | None = None
 ) -> dict[str, bytes]:
     """Return the content of every file that is derived from the documents in a schemas folder.
 
@@ -57,7 +56,7 @@ def derive_all(
         raise _too_deep() from error
 
 
-def import_document(document: Traversable, shipped: Traversable) -> tuple[str, bytes]:
+def import_document(document: Path, shipped: Path) -> tuple[str, bytes]:
     """Return the name and the content of a publisher's document, as it is kept.
 
     It becomes one in JSON, named after its version, with the descriptions of the one in the
@@ -80,9 +79,7 @@ def import_document(document: Traversable, shipped: Traversable) -> tuple[str, b
         raise _too_deep() from error
 
 
-def import_files(
-    document: Traversable, overlay: Traversable, shipped: Traversable
-) -> dict[str, bytes]:
+def import_files(document: Path, overlay: Path, shipped: Path) -> dict[str, bytes]:
     """Return a publisher's document, and all that is derived from it alone, by name.
 
     Raises InvalidInputError for inputs that cannot be read or followed.
@@ -94,7 +91,7 @@ def import_files(
         raise _too_deep() from error
 
 
-def find_stale(expected: Mapping[str, bytes], folder: Traversable) -> dict[str, str]:
+def find_stale(expected: Mapping[str, bytes], folder: Path) -> dict[str, str]:
     """Return the files that are not byte for byte as expected: by name, `stale` or `missing`."""
     stale: dict[str, str] = {}
     for name, content in expected.items():
@@ -120,7 +117,7 @@ def write_files(contents: Mapping[str, bytes], folder: Path) -> None:
         raise ReconcilerError(f"cannot write to {folder}: {error.strerror}") from error
 
 
-def shipped_documents(folder: Traversable) -> dict[str, Traversable]:
+def shipped_documents(folder: Path) -> dict[str, Path]:
     """Return the OpenAPI documents that lie in a schemas folder, by name.
 
     Raises ReconcilerError where there is none: the installation is broken.
@@ -149,7 +146,7 @@ def _order(version: str) -> tuple[bool, tuple[int, int], str]:
     return version == LATEST, parse_version(version) or (0, 0), version
 
 
-def _schemas(document: object, overlay: Traversable) -> dict[str, bytes]:
+def _schemas(document: object, overlay: Path) -> dict[str, bytes]:
     schemas = derive(document, load_json(read_text(overlay), str(overlay)))
     return {f"{name}{SUFFIX}": write_schema(schema).encode() for name, schema in schemas.items()}
 

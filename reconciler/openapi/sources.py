@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ _YAML = (".yaml", ".yml")
 MOST_BYTES = 64 * 1024 * 1024
 
 
-def read_document(file: Traversable) -> object:
+def read_document(file: Path) -> object:
     """Read an OpenAPI document, whichever way it is written; the name says which one it is.
 
     Raises InvalidInputError for what cannot be read, with its place where there is one.
@@ -37,16 +36,11 @@ def read_document(file: Traversable) -> object:
     return _load_yaml(text, str(file)) if file.name.endswith(_YAML) else load_json(text, str(file))
 
 
-def read_text(file: Traversable) -> str:
+def read_text(file: Path) -> str:
     """Return a file's text; raises InvalidInputError."""
     try:
-        # A path may lead to a pipe, which would never end; an entry of a package cannot.
-        data = (
-            read_regular(file, max_bytes=MOST_BYTES)
-            if isinstance(file, Path)
-            else file.read_bytes()
-        )
-        return data.decode("utf-8-sig")
+        # A path may lead to a pipe, which would never end.
+        return read_regular(file, max_bytes=MOST_BYTES).decode("utf-8-sig")
     except OSError as error:
         raise InvalidInputError(f"cannot read {file}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

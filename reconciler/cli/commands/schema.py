@@ -14,8 +14,6 @@ from reconciler.cli.help import HelpGroup
 from reconciler.errors import InvalidInputError, UsageError
 
 if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
-
     from reconciler.specs.kubernetes.kind_documents import KindDocument
 
 _Command = Callable[..., None]
@@ -198,7 +196,7 @@ def check(source: Path | None, overlay: Path | None, out: Path | None) -> None:
     from reconciler.openapi.files import find_stale
     from reconciler.resources import REINSTALL, is_checkout, schemas_folder
 
-    folder: Traversable = out or schemas_folder()
+    folder = out or schemas_folder()
     contents = _contents(source, overlay)
     stale = find_stale(contents, folder)
     if not stale:
@@ -229,7 +227,7 @@ def _checkout() -> Path:
     from reconciler.resources import is_checkout, schemas_folder
 
     folder = schemas_folder()
-    if isinstance(folder, Path) and is_checkout(folder):
+    if is_checkout(folder):
         return folder
     raise UsageError(
         "an installed program does not rewrite its own schemas",
