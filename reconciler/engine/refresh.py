@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 
 from reconciler.core.model import Live, Missing, Own, Recorded, Remote, Unread
 from reconciler.core.protocol.api_results import (
@@ -33,7 +32,7 @@ OnReadRetry = Callable[[Recorded, Retry], None]
 Keep = Callable[[Recorded, Remote], Remote]
 """What is kept of a workload that was read."""
 
-# Enough for those that wait for another try not to hold up the rest.
+# At most so many read at once, those that wait for another try included.
 READERS = 1024
 NOT_VISIBLE_YET = "it was accepted just now and is not visible yet"
 
@@ -84,7 +83,12 @@ async def refresh(
     queue = iter(by_id.items())
 
     async def read(id_: str, row: Recorded) -> Live:
-        tell = partial(on_retry, row) if on_retry else None
+        def tell(retry: Retry) -> None:
+            # Whoever waits for another try must not hold up the rest.
+            add_reader()
+            if on_retry is not None:
+                on_retry(row, retry)
+
         # An answer that waited while this process stood still was true when it was asked for.
         asked_at = dispatcher.server.earliest()
         with unless_ended():
@@ -97,10 +101,19 @@ async def refresh(
         for id_, row in queue:
             answers[id_] = await read(id_, row)
 
+    readers = 0
+
+    def add_reader() -> None:
+        nonlocal readers
+        if readers < min(READERS, len(by_id)):
+            readers += 1
+            group.create_task(read_on())
+
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(READERS, len(by_id))):
-                group.create_task(read_on())
+            # No more than may be in flight: then nearly each read finds a place, and none waits.
+            for _ in range(dispatcher.ceiling):
+                add_reader()
     except* UnreachableError as errors:
         # Every reader fails in the same way; one message is enough for a person.
         raise errors.exceptions[0] from None

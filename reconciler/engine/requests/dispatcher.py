@@ -132,7 +132,7 @@ class Dispatcher:
         self.ahead = asyncio.Semaphore(ceiling)
         self.begun = asyncio.Semaphore(2 * ceiling)
         self._clock = clock
-        self._ceiling = ceiling
+        self.ceiling = ceiling
         self._rng = rng
         self._deadline = deadline
         self._halt = halt
@@ -218,7 +218,7 @@ class Dispatcher:
     def limit_of(self, method: Method) -> int:
         """How many requests of this sort may be in flight now, as far as has been learnt."""
         lane = self._reads if method is Method.GET else self._writes
-        return min(self._ceiling, PROBES if self._pauses else lane.pace.limit)
+        return min(self.ceiling, PROBES if self._pauses else lane.pace.limit)
 
     async def pause(self, seconds: float) -> None:
         """Wait that long, but not past the end of the run; raises StoppedError at its end."""
@@ -288,6 +288,23 @@ class Dispatcher:
 
     async def _admit(self, lane: _Lane, ready_at: float) -> bool:
         """Wait for a turn; False when the run ends first."""
+        now = self._clock.monotonic()
+        if (
+            not lane.heap
+            and self._has_room(lane)
+            and max(self._gate, lane.next_at, ready_at) <= now
+        ):
+            # Nobody is before it, as for most of a long reading: nothing has to wake it.
+            self._let_in(lane, now)
+        else:
+            await self._queue(lane, ready_at)
+            now = self._clock.monotonic()
+        if self._halt or now >= self._deadline:
+            self._leave(lane)
+            return False
+        return True
+
+    async def _queue(self, lane: _Lane, ready_at: float) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(lane.heap, (ready_at, next(self._order), turn))
         self._pump()
@@ -298,10 +315,6 @@ class Dispatcher:
             if turn.done() and not turn.cancelled():
                 self._leave(lane)
             raise
-        if self._halt or self._clock.monotonic() >= self._deadline:
-            self._leave(lane)
-            return False
-        return True
 
     def _patience(self, method: Method, now: float) -> float | None:
         """How many seconds a request may take, as far as the end of the run bounds them."""
@@ -315,6 +328,8 @@ class Dispatcher:
 
     def _pump(self) -> None:
         """Let in whoever may go now, and wake up when the next one may."""
+        if not (self._reads.heap or self._writes.heap):
+            return
         now = self._clock.monotonic()
         ending = bool(self._halt) or now >= self._deadline
         # The lane with fewer in flight first, so that neither starves below the common ceiling.
@@ -331,9 +346,7 @@ class Dispatcher:
         ):
             _, _, turn = heapq.heappop(lane.heap)
             if not turn.cancelled():
-                lane.in_flight += 1
-                if self._interval:
-                    self._gate = max(self._gate, now + self._interval)
+                self._let_in(lane, now)
                 turn.set_result(None)
         waiting = [lane for lane in (self._writes, self._reads) if self._has_place(lane)]
         # A lane without a place needs no alarm: whoever leaves it calls this again.
@@ -348,10 +361,18 @@ class Dispatcher:
         self._wake_time = wake_at
         self._timer = asyncio.create_task(self._wake(wake_at))
 
+    def _let_in(self, lane: _Lane, now: float) -> None:
+        lane.in_flight += 1
+        if self._interval:
+            self._gate = max(self._gate, now + self._interval)
+
     def _has_place(self, lane: _Lane) -> bool:
+        return bool(lane.heap) and self._has_room(lane)
+
+    def _has_room(self, lane: _Lane) -> bool:
         limit = PROBES if self._pauses else lane.pace.limit
         in_all = self._reads.in_flight + self._writes.in_flight
-        return bool(lane.heap) and lane.in_flight < limit and in_all < self._ceiling
+        return lane.in_flight < limit and in_all < self.ceiling
 
     async def _wake(self, at: float) -> None:
         # Not past the deadline: whoever still waits then has to be told of the end.
