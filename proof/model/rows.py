@@ -47,7 +47,6 @@ from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.core.protocol.transitions import Evidence
-from reconciler.engine.waiting import wait
 from reconciler.errors import Where
 
 EPOCH = datetime.fromisoformat("2026-03-02T09:00:00+00:00")
@@ -176,7 +175,7 @@ def succession(row: Row, now: int) -> Evidence:
 @cache
 def is_fresh(row: Row, now: int) -> bool:
     """The product's rule about an early 404."""
-    return wait.is_fresh(at(now), to_record(row))
+    return transitions.is_fresh(at(now), to_record(row))
 
 
 @cache

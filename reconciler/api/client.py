@@ -51,7 +51,6 @@ from reconciler.api.wire.payloads import (
     requested_address,
 )
 from reconciler.api.wire.request_body import readable_body, write_body
-from reconciler.core.diff.update import find_marks
 from reconciler.core.model import Address, Json, LastSeen, Remote
 from reconciler.core.protocol.api_results import (
     Accepted,
@@ -192,6 +191,9 @@ class HttpWorkloadApi:
         call = self._call_with("PUT", workload_path(workload_id), body, before_send)
         if isinstance(call, NotSent):
             return call
+        # Only here: a plan reads, and need not load what merges.
+        from reconciler.core.diff.update import find_marks
+
         if find_marks(readable_body(body), declared or {}):
             # A last guard: the engine takes every value from the spec or from the server.
             return Refused(status=422, message="it has stand-ins of secrets, and was not sent")

@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from reconciler.app.settings import Flags
-    from reconciler.report.next_step import Commands
+    from reconciler.report.commands import Commands
 
 _KEY = f"{__name__}.commands"
 _CHDIR = f"{__name__}.chdir"
@@ -54,7 +54,7 @@ def add_folder_option(command: click.Command) -> None:
 
 def remember_commands(flags: Flags, paths: Sequence[Path]) -> Commands:
     """Keep for this run how other commands reach the same specs and the same state."""
-    from reconciler.report.next_step import Commands
+    from reconciler.report.commands import Commands
 
     context = click.get_current_context()
     chdir = context.meta.get(_CHDIR)
@@ -73,7 +73,7 @@ def remember_commands(flags: Flags, paths: Sequence[Path]) -> Commands:
 
 def current_commands() -> Commands:
     """What was kept, or commands without any place where nothing was."""
-    from reconciler.report.next_step import COMMANDS
+    from reconciler.report.commands import COMMANDS
 
     context = click.get_current_context(silent=True)
     commands = context.meta.get(_KEY) if context else None

@@ -15,6 +15,10 @@ Decorator = Callable[[Any], Any]
 
 APPLY_FORMATS = ("text", "json", "ndjson", "html", "markdown", "github")
 PLAN_FORMATS = ("text", "json", "html", "markdown", "github", "gitlab", "gitlab-plan")
+# What a review in CI is given; loading what renders it takes longer than a small plan.
+REVIEW_FORMATS = ("markdown", "github", "gitlab", "gitlab-plan")
+# Annotations are commands to whoever reads the log, and no result.
+BESIDE = ("github",)
 
 _PATH = click.Path(path_type=Path)
 

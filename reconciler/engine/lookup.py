@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from reconciler.core.model import Own, Recorded, Remote
 from reconciler.core.protocol.api_results import Accepted, Listed, NotFound
 from reconciler.core.protocol.marker import Marker, read_marker
-from reconciler.engine.run import ActionContext
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    # A plan looks at names as well, and need not load what a run is made of.
+    from reconciler.engine.run import ActionContext
 
 # So many workloads may be missing from a list before it is not believed.
 CONTROLS = 3

@@ -22,8 +22,8 @@ from reconciler.core.protocol.api_results import (
     is_from_elsewhere,
 )
 from reconciler.core.protocol.retry import SendCounts
+from reconciler.core.protocol.transitions import is_fresh
 from reconciler.engine.requests.dispatcher import Dispatcher, Retry, StoppedError
-from reconciler.engine.waiting.wait import is_fresh
 from reconciler.errors import UnreachableError
 from reconciler.ports import WorkloadApi
 

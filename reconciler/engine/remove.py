@@ -24,12 +24,11 @@ from reconciler.core.protocol.api_results import (
     Unauthorised,
 )
 from reconciler.core.protocol.retry import SendCounts
-from reconciler.core.protocol.transitions import Evidence, absence
+from reconciler.core.protocol.transitions import Evidence, absence, is_fresh
 from reconciler.engine.recognition import refuse_stranger
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.polling import poll_intervals
 from reconciler.engine.run import UNDER_WAY, UNSENT, ActionContext
-from reconciler.engine.waiting.wait import is_fresh
 
 # Seconds for which a delete is waited for that an earlier run has waited for in full.
 _SECOND_LOOK = 30.0

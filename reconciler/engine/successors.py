@@ -11,7 +11,6 @@ from reconciler.core.model import Address, Live, Missing, Own, Recorded, Remote
 from reconciler.core.protocol.api_results import Accepted, ApiResult, Listed, Method
 from reconciler.core.protocol.marker import read_marker
 from reconciler.core.protocol.retry import SendCounts
-from reconciler.engine.lookup import CONTROLS
 from reconciler.engine.refresh import unless_ended
 from reconciler.engine.requests.dispatcher import Dispatcher
 from reconciler.ports import WorkloadApi
@@ -82,6 +81,9 @@ class NameRegistry:
         self, rows: Sequence[Recorded], live: Mapping[str, Live], projects: Collection[str]
     ) -> set[str]:
         """The projects of which the list shows something that was read alive a moment ago."""
+        # Only here: in most plans nothing is missing.
+        from reconciler.engine.lookup import CONTROLS
+
         controls: dict[str, list[Recorded]] = {project: [] for project in projects}
         for row in rows:
             chosen = controls.get(row.address.project)

@@ -39,7 +39,7 @@ from reconciler.core.protocol.marker import (
     with_annotations,
 )
 from reconciler.core.protocol.retry import AMBIGUOUS_SENDS, SendCounts
-from reconciler.core.protocol.transitions import ROUNDING
+from reconciler.core.protocol.transitions import ROUNDING, is_fresh
 from reconciler.engine.recognition import (
     describe_refusal,
     refuse_marks,
@@ -59,7 +59,7 @@ from reconciler.engine.requests.polling import poll_intervals
 from reconciler.engine.requests.sending import SendGuard, send_recorded
 from reconciler.engine.run import UNSENT, ActionContext
 from reconciler.engine.update_comparison import UpdateComparison
-from reconciler.engine.waiting.wait import is_fresh, wait_until_updated
+from reconciler.engine.waiting.wait import wait_until_updated
 
 UPDATE_OPEN = "its update may have been carried out; the next run goes on with it"
 _ON_WAY = "nobody can tell yet whether its update was carried out"

@@ -7,7 +7,6 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
 from enum import Enum, auto
 from typing import Any, Literal
 
@@ -241,6 +240,9 @@ def _text_lines(before: str, after: str) -> Iterator[ChangeLine]:
     if len(old) + len(new) > COMPARABLE:
         groups = [[("replace", 0, len(old), 0, len(new))]]
     else:
+        # Only here: few plans change a text of many lines.
+        from difflib import SequenceMatcher
+
         # The heuristic of autojunk takes lines that are frequent for noise, and matches none.
         groups = SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(AROUND)
     for group in groups:

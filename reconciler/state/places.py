@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from reconciler.core.model import Target
-from reconciler.core.states.inspection import Inspection, StateSummary, StorageReport
 from reconciler.core.states.places import FilePlace, ObjectPlace, PostgresPlace, StatePlace
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, StateStore, Transit
 from reconciler.resources import install_command
-from reconciler.state import check, sqlite, summary
+from reconciler.state import sqlite
 from reconciler.state.database import TIME_LIMIT
+
+if TYPE_CHECKING:
+    from reconciler.core.states.inspection import Inspection, StateSummary, StorageReport
 
 _KEPT_IN = {"postgres": "PostgreSQL", "objects": "object storage"}
 
@@ -76,6 +79,8 @@ def inspect_state(place: StatePlace) -> Inspection:
     """Check a state; raises StateError for what is no state of ours at all, or a newer one."""
     match place:
         case FilePlace(path=path):
+            from reconciler.state import check
+
             return check.inspect_state(path)
         case PostgresPlace():
             with _library_needed("postgres"):
@@ -91,6 +96,8 @@ def summarize_state(place: StatePlace) -> StateSummary:
     """Summarise a state of any known format; raises StateError where there is none."""
     match place:
         case FilePlace(path=path):
+            from reconciler.state import summary
+
             return summary.summarize_state(path)
         case PostgresPlace():
             with _library_needed("postgres"):
@@ -106,6 +113,8 @@ def try_lock(place: StatePlace, command: str) -> None:
     """Take the lock of a state and give it back at once; raises LockedError, StateError."""
     match place:
         case FilePlace(path=path):
+            from reconciler.state import summary
+
             summary.try_lock(path, command)
         case PostgresPlace():
             with _library_needed("postgres"):

@@ -71,7 +71,10 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, set[str]]:
     )
     found = {"completion": set(json.loads(completed.stderr.splitlines()[-1]))}
     with Sandbox.running("--sync-delay", "0s") as server:
-        ends_with_zero(folder, server.variables, "apply", "--yes", "--init", "--no-wait")
+        apply = ("apply", "--yes", "--init", "--no-wait")
+        found["apply"] = ends_with_zero(folder, server.variables, *apply)
+        save = ("plan", "--save", str(tmp_path_factory.mktemp("saved") / "plan.json"))
+        found["plan --save"] = ends_with_zero(folder, server.variables, *save)
         for words in (("--help",), ("validate",), ("plan",), ("state", "list")):
             found[" ".join(words)] = ends_with_zero(folder, server.variables, *words)
     # What the helps of all commands load, which is what stands above their bodies.
@@ -121,9 +124,11 @@ def test_help_loads_no_command(loaded: Mapping[str, set[str]]) -> None:
     }
     assert called == {
         "--help": set(),
+        "apply": {"apply"},
         "completion": {"status"},
         "every help": {path.stem for path in (PACKAGE / "cli/commands").glob("[!_]*.py")},
         "plan": {"plan"},
+        "plan --save": {"plan"},
         "state list": {"claims", "state"},
         "validate": {"validate"},
     }
@@ -152,8 +157,37 @@ def test_a_plan_loads_no_page_no_schema_and_nothing_for_a_terminal(
     """A pipeline plans far more often than anything has changed."""
     libraries = {"asyncio", "httpx", "sqlite3"}
     assert (HEAVY | {"pygments", "referencing"}) & roots(loaded["plan"]) == libraries
-    unwanted = ("reconciler.report.html", "reconciler.report.text.explain")
+    unwanted = (
+        "reconciler.report.html",
+        "reconciler.report.machine",
+        "reconciler.report.markdown",
+        "reconciler.report.text.explain",
+    )
     assert [name for name in loaded["plan"] if name.startswith(unwanted)] == []
+
+
+def test_a_plan_loads_nothing_that_a_run_is_made_of(loaded: Mapping[str, set[str]]) -> None:
+    """Without changes it sends no write, asks for no list, and compares no approval."""
+    unwanted = {
+        "reconciler.core.diff.three_way",
+        "reconciler.core.history.events",
+        "reconciler.core.history.outcome",
+        "reconciler.core.review.approval",
+        "reconciler.engine.journal",
+        "reconciler.engine.lookup",
+        "reconciler.engine.requests.live_list",
+        "reconciler.engine.run",
+        "reconciler.specs.schema.policyprocess",
+        "reconciler.state.check",
+    }
+    assert loaded["plan"] & unwanted == set()
+
+
+@pytest.mark.parametrize("words", ["validate", "state list"])
+def test_little_of_the_standard_library_loads(loaded: Mapping[str, set[str]], words: str) -> None:
+    """Some of its modules load many others, for what hardly any run needs."""
+    unwanted = {"difflib", "getpass", "importlib.resources", "shutil", "subprocess", "tempfile"}
+    assert loaded[words] & unwanted == set()
 
 
 @pytest.mark.parametrize("words", ["validate", "plan", "state list"])

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console as RichConsole
 
-from reconciler.cli.live.apply_reporter import ApplyReporter, Heartbeat
+from reconciler.cli.live.apply_reporter import ApplyReporter
+from reconciler.cli.live.heartbeat import Heartbeat
 from reconciler.cli.live.live_view import DRAWS_PER_SECOND, LiveView
 from reconciler.cli.options import OutputOptions
 from reconciler.cli.output.console import Console

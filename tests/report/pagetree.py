@@ -25,9 +25,9 @@ from reconciler.core.history.outcome import Cause, Failed, InDoubt, Skipped, Suc
 from reconciler.core.history.stop_reason import StopReason
 from reconciler.core.history.timeline import Timeline
 from reconciler.core.planning.guards import Refusal
+from reconciler.report.commands import Commands
 from reconciler.report.html import apply_page, plan_page
 from reconciler.report.html.document import policy, style
-from reconciler.report.next_step import Commands
 from tests.support.factories import make_address
 from tests.support.plans import busy_plan
 

@@ -8,8 +8,8 @@ from reconciler.core.history.events import ActionEnded
 from reconciler.core.history.outcome import Cause, Failed, InDoubt, Outcome, Skipped, Succeeded
 from reconciler.core.model import Address
 from reconciler.errors import Where
+from reconciler.report.commands import Commands
 from reconciler.report.error_field import Locate, find_field
-from reconciler.report.next_step import Commands
 from reconciler.report.text.conclusion import FEW, MOST, Conclusion
 from reconciler.report.text.escape import escape_terminal
 from tests.support.factories import (

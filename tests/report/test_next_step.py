@@ -18,11 +18,11 @@ from reconciler.core.history.outcome import (
     cause_of_refusal,
 )
 from reconciler.core.history.timeline import Timeline
+from reconciler.report.commands import Commands
 from reconciler.report.html import apply_page
 from reconciler.report.machine.documents import event_document
 from reconciler.report.machine.github import applied_annotations
 from reconciler.report.markdown.markdown import markdown_applied
-from reconciler.report.next_step import Commands
 from reconciler.report.text.conclusion import Conclusion
 from tests.report.pagetree import at
 from tests.support.factories import make_address, make_desired, plan_for

@@ -38,8 +38,8 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.errors import ReconcilerError, Where
+from reconciler.report.commands import Commands
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
-from reconciler.report.next_step import Commands
 
 BEGIN = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

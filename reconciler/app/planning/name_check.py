@@ -15,10 +15,10 @@ from reconciler.core.planning.actions import AnyAction, Create, Hold, Reason
 from reconciler.core.planning.plan import Plan
 from reconciler.core.protocol.api_results import Accepted, WorkloadPage
 from reconciler.core.protocol.marker import read_marker
-from reconciler.engine.lookup import NameTaken, tell_owner
 
 if TYPE_CHECKING:
     from reconciler.app.session import Session
+    from reconciler.engine.lookup import NameTaken
 
 # Of more workloads than this a project's list is not read for a plan: an apply looks at each name.
 _MOST_PAGES = 20
@@ -40,6 +40,7 @@ async def hold_taken_names(
         taken |= await _find_ids(session, project, {*addresses})
     if not taken:
         return plan
+    from reconciler.engine.lookup import tell_owner
 
     async def find_owner(address: Address, workload_id: str) -> NameTaken | None:
         """Whose it is; None for ours. Of its body nothing is kept."""

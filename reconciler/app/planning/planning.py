@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from reconciler.app.planning.approval_checks import check_named_projects
 from reconciler.app.planning.deciding import decide_on_server
 from reconciler.app.planning.endings import without_ended_gpus
 from reconciler.app.planning.name_check import hold_taken_names
@@ -48,17 +47,16 @@ from reconciler.core.planning.selection import Selection
 from reconciler.core.projects.addresses import names_of_projects
 from reconciler.core.projects.names import is_placeholder
 from reconciler.core.quotas.fit import check_quota
-from reconciler.core.review.approval import Approval, RecheckedApproval, recheck_approval
-from reconciler.core.review.plan_differences import EntryDifference, compare_entries
 from reconciler.errors import InvalidInputError
 from reconciler.ports import EventListener, RecordStore
-from reconciler.report.machine.documents import action_document
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.source.fileaccess import is_folder
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.session import Connector, Session
+    from reconciler.core.review.approval import Approval, RecheckedApproval
+    from reconciler.core.review.plan_differences import EntryDifference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,13 +196,14 @@ async def prepare(
         plan_now = await without_ended_gpus(
             plan_now, reading.listed, session=session, settings=settings
         )
-    rechecked = (
-        recheck_approval(request.approval, plan_now)
-        if request.approval
-        else RecheckedApproval(plan=plan_now)
-    )
+    rechecked: RecheckedApproval | None = None
+    if request.approval is not None:
+        # Most plans are made anew, and need not load what compares them with an approved one.
+        from reconciler.core.review.approval import recheck_approval
+
+        rechecked = recheck_approval(request.approval, plan_now)
     plan = await _check_on_server(
-        rechecked.plan,
+        rechecked.plan if rechecked else plan_now,
         desired,
         projects,
         workspace=workspace,
@@ -231,9 +230,9 @@ async def prepare(
     )
     return PlanResult(
         plan=plan,
-        refused=rechecked.refused,
+        refused=rechecked.refused if rechecked else (),
         differences=_find_differences(request.approval, plan_now, rechecked),
-        beyond=rechecked.beyond,
+        beyond=rechecked.beyond if rechecked else 0,
         refusals=(*guarded, *check_quota(plan, settings.quota)),
         recorded=recorded,
         tenant_id=tenant_of(reading.live),
@@ -247,11 +246,14 @@ async def prepare(
 
 
 def _find_differences(
-    approval: Approval | None, now: Plan, rechecked: RecheckedApproval
+    approval: Approval | None, now: Plan, rechecked: RecheckedApproval | None
 ) -> tuple[EntryDifference, ...]:
     """In what the plan of now is not the approved one, entry by entry."""
-    if approval is None or not (rechecked.refused or rechecked.beyond):
+    if approval is None or rechecked is None or not (rechecked.refused or rechecked.beyond):
         return ()
+    from reconciler.core.review.plan_differences import compare_entries
+    from reconciler.report.machine.documents import action_document
+
     approved, present = (
         [action_document(action) for action in plan.published] for plan in (approval.plan, now)
     )
@@ -309,6 +311,8 @@ async def _name_projects(
     )
     workspace.need_valid()
     if approval is not None:
+        from reconciler.app.planning.approval_checks import check_named_projects
+
         # Before the pins: whoever approved another project has to look again in any case.
         check_named_projects(approval, workspace.loaded)
     return check_names(workspace, pins=pins, recorded=recorded, accepted=request.accept_projects)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 import uuid
 from datetime import datetime
 from pathlib import Path
 
 from reconciler.app.planning.approval_checks import PLAN_AGAIN, check_state, check_unused
 from reconciler.app.planning.planning import PlanRequest, PlanResult
+from reconciler.app.planning.workspace import MOST_PLAN_BYTES
 from reconciler.app.state.states import read_state
 from reconciler.app.wholefiles import write_whole
 from reconciler.core.planning.guards import Refusal
@@ -17,7 +17,7 @@ from reconciler.core.planning.plan import PLAN_FORMAT_VERSION
 from reconciler.core.review.approval import Approval, bind
 from reconciler.core.review.saved_plan import plan_checksum, read_saved
 from reconciler.core.states.places import StatePlace
-from reconciler.errors import InvalidInputError, ReconcilerError, StalePlanError, UsageError
+from reconciler.errors import InvalidInputError, ReconcilerError, StalePlanError
 from reconciler.report.machine.documents import to_text
 from reconciler.report.machine.saved import saved_document
 from reconciler.resources import load_schema
@@ -25,9 +25,6 @@ from reconciler.specs.source.fileaccess import ReadBoundary, ReadFailure
 from reconciler.specs.source.quoting import quote
 from reconciler.state.places import is_there
 
-# The plan of a hundred thousand workloads; more was not written by this program.
-MOST_BYTES = 1024**3
-_BEGINNING = b'{\n  "format_version"'
 SAVE = "make one with 'reconciler plan --save FILE'"
 
 
@@ -57,7 +54,7 @@ def load_plan(path: Path) -> tuple[Approval, datetime]:
     Raises InvalidInputError for what is not a saved plan as this program wrote it, and
     StalePlanError for one of another version.
     """
-    data = ReadBoundary.around(path.parent).read(path, max_bytes=MOST_BYTES)
+    data = ReadBoundary.around(path.parent).read(path, max_bytes=MOST_PLAN_BYTES)
     if isinstance(data, ReadFailure):
         raise InvalidInputError(f"the plan {path} {data.message}", hint=SAVE)
     try:
@@ -95,18 +92,6 @@ def load_plan(path: Path) -> tuple[Approval, datetime]:
             f"{path} is not as it was saved: its checksum does not match", hint=PLAN_AGAIN
         )
     return read_saved(document), datetime.fromisoformat(document["created_at"])
-
-
-def need_folder(path: Path) -> None:
-    """Raise UsageError for a saved plan in the place of the folder of the specs."""
-    # Standard input, a folder or a spec are nothing that begins like a plan of ours.
-    if path.is_file() and path.suffix not in (".yaml", ".yml"):
-        data = ReadBoundary.around(path.parent).read(path, max_bytes=MOST_BYTES)
-        if isinstance(data, bytes) and data.lstrip().startswith(_BEGINNING):
-            raise UsageError(
-                f"{path} is a saved plan, not a folder of specs",
-                hint=f"reconciler apply --plan {shlex.quote(str(path))}",
-            )
 
 
 def find_refusals(approval: Approval, state: StatePlace) -> tuple[Refusal, ...]:

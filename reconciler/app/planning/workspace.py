@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import TYPE_CHECKING
 from reconciler.app.repositories import InvalidSpecsError, find_repository
 from reconciler.app.settings import Flags, Settings, resolve_settings
 from reconciler.core.diagnostics import Diagnostic, has_errors
+from reconciler.errors import UsageError
 from reconciler.specs.loaded import Loaded
 from reconciler.specs.loading import load_specs
 from reconciler.specs.source.deadline import Deadline
+from reconciler.specs.source.fileaccess import ReadBoundary
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 # For policies, in a run that has no end of its own.
 _LONGEST = 1800.0
+# The plan of a hundred thousand workloads; more was not written by this program.
+MOST_PLAN_BYTES = 1024**3
+_PLAN_BEGINS = b'{\n  "format_version"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +65,18 @@ class Workspace:
         """Raise InvalidSpecsError when anything has an error, whichever file it is in."""
         if has_errors(self.diagnostics):
             raise InvalidSpecsError(self.diagnostics, self.prefix, self.max_errors)
+
+
+def need_folder(path: Path) -> None:
+    """Raise UsageError for a saved plan in the place of the folder of the specs."""
+    # Standard input, a folder or a spec are nothing that begins like a plan of ours.
+    if path.is_file() and path.suffix not in (".yaml", ".yml"):
+        data = ReadBoundary.around(path.parent).read(path, max_bytes=MOST_PLAN_BYTES)
+        if isinstance(data, bytes) and data.lstrip().startswith(_PLAN_BEGINS):
+            raise UsageError(
+                f"{path} is a saved plan, not a folder of specs",
+                hint=f"reconciler apply --plan {shlex.quote(str(path))}",
+            )
 
 
 def open_workspace(

@@ -15,7 +15,6 @@ from reconciler.core.digest import digest_text
 from reconciler.core.globs import is_glob
 from reconciler.core.model import Address, Header, Recorded, Target
 from reconciler.core.planning.selection import Selection
-from reconciler.core.states.inspection import Inspection
 from reconciler.core.states.places import FilePlace, PostgresPlace, StatePlace
 from reconciler.errors import ReconcilerError, StateError, UsageError
 from reconciler.ports import RecordStore, RunEntry, StateStore
@@ -28,6 +27,7 @@ from reconciler.state.places import create_state, inspect_state, open_state, sql
 if TYPE_CHECKING:
     # It brings what plans and guards, which nobody needs who lists a state.
     from reconciler.app.target import CheckedServer
+    from reconciler.core.states.inspection import Inspection
 
 NO_IDS: Mapping[str, str] = {}
 

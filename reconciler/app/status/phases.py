@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.core.model import Live, Missing, Own, Recorded
 from reconciler.core.planning.decisions import is_lost
-from reconciler.core.protocol.live import LiveWorkload
 from reconciler.engine.refresh import unless_ended
-from reconciler.engine.requests.live_list import LiveList, list_live
 from reconciler.kinds.registry import runs_to_completion
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     from reconciler.app.session import Session
+    from reconciler.core.protocol.live import LiveWorkload
 
 NOT_ASKED = "the list is switched off (discovery: off)"
 
@@ -67,6 +66,11 @@ async def read_phases(
     names = sorted(set(projects))
     if not discovery:
         return Phases(unlisted=dict.fromkeys(names, NOT_ASKED))
+    if not names:
+        return Phases()
+    # Seldom needed by a plan, which is made far more often.
+    from reconciler.engine.requests.live_list import LiveList, list_live
+
     listed: dict[str, LiveWorkload] = {}
     unlisted: dict[str, str] = {}
     changing: set[str] = set()

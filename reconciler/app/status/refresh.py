@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from reconciler.app.settings import Settings
-from reconciler.core.history.events import RequestRetried
 from reconciler.core.model import Header, Live, Recorded, Remote
 from reconciler.engine.refresh import Keep, refresh
 from reconciler.engine.requests.dispatcher import Retry
@@ -30,6 +29,9 @@ async def read_live(
     """
 
     def say_retry(row: Recorded, retry: Retry) -> None:
+        # Most reads are not repeated.
+        from reconciler.core.history.events import RequestRetried
+
         say(
             RequestRetried(
                 at=session.clock.now().isoformat(timespec="milliseconds"),

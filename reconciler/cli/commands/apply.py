@@ -14,7 +14,7 @@ from click.core import ParameterSource
 
 from reconciler.cli.help import HelpCommand
 from reconciler.cli.metrics.metrics_file import MetricsWriter, metrics_option
-from reconciler.cli.option_tables import APPLY_FORMATS, MARKDOWN_LIMIT
+from reconciler.cli.option_tables import APPLY_FORMATS, BESIDE, MARKDOWN_LIMIT
 from reconciler.cli.options import (
     ApplyFlags,
     OutputOptions,
@@ -156,11 +156,9 @@ def _carry_out(
 
     from reconciler.app.applying.applying import ApplyRequest, carry_out
     from reconciler.app.planning.approval_checks import read_approved
-    from reconciler.app.planning.saved_plans import need_folder
-    from reconciler.app.planning.workspace import open_workspace
+    from reconciler.app.planning.workspace import need_folder, open_workspace
     from reconciler.cli.output.apply_output import ApplyOutput
     from reconciler.cli.output.apply_summary import follow_up_commands
-    from reconciler.cli.output.ci_reports import BESIDE
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.output_paths import check_output_paths
     from reconciler.engine.run import ApplyOptions, WaitFor

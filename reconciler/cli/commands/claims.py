@@ -89,7 +89,7 @@ def adopt(
     from reconciler.app.state.adopting import adopt as adopt_one
     from reconciler.app.state.examining import AdoptionTerms
     from reconciler.cli.connecting import connector_for
-    from reconciler.cli.live.apply_reporter import run_with_heartbeat
+    from reconciler.cli.live.heartbeat import run_with_heartbeat
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.edits import (
         adoption_asker,
@@ -189,7 +189,7 @@ def resolve(
     """
     from reconciler.app.state import claiming
     from reconciler.cli.connecting import connector_for
-    from reconciler.cli.live.apply_reporter import run_with_heartbeat
+    from reconciler.cli.live.heartbeat import run_with_heartbeat
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.edits import asker, finish_edit, list_edited
     from reconciler.report.text.escape import escape_terminal
@@ -292,7 +292,7 @@ def recover(
     from reconciler.app.state.recovering import RecoverSearch
     from reconciler.app.state.recovering import recover as recover_state
     from reconciler.cli.connecting import connector_for
-    from reconciler.cli.live.apply_reporter import run_with_heartbeat
+    from reconciler.cli.live.heartbeat import run_with_heartbeat
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.edits import asker, finish_edit, list_edited
     from reconciler.core.planning.selection import Selection

@@ -30,7 +30,7 @@ def doctor(directory: Path, *, flags: Flags, output: OutputOptions) -> int:
 
     from reconciler.app.status.doctor import examine
     from reconciler.cli.connecting import connector_for
-    from reconciler.cli.live.apply_reporter import Heartbeat
+    from reconciler.cli.live.heartbeat import Heartbeat
     from reconciler.cli.output.console import Console
     from reconciler.report.machine.documents import to_text
     from reconciler.report.text.doctor import examination_document, examination_text

@@ -81,7 +81,7 @@ def import_command(
     from reconciler.app.state.adopting import AdoptOptions
     from reconciler.app.status.unmanaged import ProjectSearch
     from reconciler.cli.connecting import connector_for
-    from reconciler.cli.live.apply_reporter import run_with_heartbeat
+    from reconciler.cli.live.heartbeat import run_with_heartbeat
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.edits import adoption_asker, asker, finish_edit, show_imported
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import click
 
 from reconciler.cli.help import HelpCommand
 from reconciler.cli.metrics.metrics_file import MetricsWriter, metrics_option
-from reconciler.cli.option_tables import MARKDOWN_LIMIT, PLAN_FORMATS
+from reconciler.cli.option_tables import BESIDE, MARKDOWN_LIMIT, PLAN_FORMATS, REVIEW_FORMATS
 from reconciler.cli.options import (
     OutputOptions,
     PlanFlags,
@@ -71,7 +72,6 @@ def plan(
     are planned one after the other, each with its own configuration, state and server. They end
     in one report, and with the highest exit code.
     """
-    from reconciler.cli.output.ci_reports import BESIDE
     from reconciler.cli.output.console import Console
 
     if len(directories) < 2:
@@ -144,10 +144,8 @@ def _plan(
     import asyncio
 
     from reconciler.app.planning.planning import make
-    from reconciler.app.planning.saved_plans import need_folder
-    from reconciler.app.planning.workspace import open_workspace
-    from reconciler.cli.live.apply_reporter import Heartbeat
-    from reconciler.cli.output.ci_reports import CiReports
+    from reconciler.app.planning.workspace import need_folder, open_workspace
+    from reconciler.cli.live.heartbeat import Heartbeat
     from reconciler.cli.output.output_paths import check_output_paths
     from reconciler.cli.output.plan_output import show_plan, state_name
 
@@ -168,8 +166,13 @@ def _plan(
         explained = show_explanation(console, workspace, request, explain, connector=connector)
         refused, has_changes = bool(explained.refusals), explained.plan.has_changes
         return 5 if refused else 2 if detailed_exitcode and has_changes else 0
-    reports = CiReports.of(console, workspace, markdown_limit, doing="plan")
-    with reports.failures(), Heartbeat(console, "reading what is recorded") as heartbeat:
+    reports = None
+    if any(map(console.wants, REVIEW_FORMATS)):
+        from reconciler.cli.output.ci_reports import CiReports
+
+        reports = CiReports.of(console, workspace, markdown_limit, doing="plan")
+    reported = reports.failures() if reports else nullcontext()
+    with reported, Heartbeat(console, "reading what is recorded") as heartbeat:
         workspace.need_valid()
         connector = metrics.connect(yes=False)
         planned = asyncio.run(make(workspace, request, connector=connector, say=heartbeat.say))
@@ -191,5 +194,6 @@ def _plan(
         console.note(f"Saved: {shlex.join(['reconciler', 'show', str(save_to)])}; {apply}")
     changed = 2 if detailed_exitcode and planned.plan.has_changes else 0
     code = 5 if planned.refusals else changed
-    reports.plan(planned.plan, planned.refusals, code)
+    if reports:
+        reports.plan(planned.plan, planned.refusals, code)
     return code

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.cli.help import HelpCommand
-from reconciler.cli.option_tables import MARKDOWN_LIMIT, PLAN_FORMATS
+from reconciler.cli.option_tables import BESIDE, MARKDOWN_LIMIT, PLAN_FORMATS
 from reconciler.cli.options import OutputOptions, output_options, settings_from, state_options
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def show(file: Path, *, flags: Flags, markdown_limit: int, output: OutputOptions
     """
     from reconciler.app.planning.planning import PlanResult
     from reconciler.app.planning.saved_plans import find_refusals, load_plan
-    from reconciler.cli.output.ci_reports import BESIDE, CiReports
+    from reconciler.cli.output.ci_reports import CiReports
     from reconciler.cli.output.console import Console
     from reconciler.cli.output.html_pages import emit_plan_page
     from reconciler.cli.output.plan_output import show_plan

@@ -154,7 +154,7 @@ def _show(
 ) -> list[Status]:
     """Look once; with `explain` at what explains each as well."""
     from reconciler.app.status.workload_status import explain_statuses, read_statuses
-    from reconciler.cli.live.apply_reporter import run_with_heartbeat
+    from reconciler.cli.live.heartbeat import run_with_heartbeat
     from reconciler.cli.output.console import Console
     from reconciler.report.machine.documents import to_text
     from reconciler.report.status.explanation import explanation_document, explanation_text
@@ -257,7 +257,7 @@ def _search(
     """Show what is not recorded, or with a duration what is idle for so long."""
     from reconciler.app.status.declared import read_declared
     from reconciler.app.status.unmanaged import ProjectSearch, search_idle, search_unmanaged
-    from reconciler.cli.live.apply_reporter import run_with_heartbeat
+    from reconciler.cli.live.heartbeat import run_with_heartbeat
     from reconciler.cli.output.console import Console
     from reconciler.report.machine.documents import to_text
     from reconciler.report.status import live_search as views

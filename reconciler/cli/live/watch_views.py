@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
-from reconciler.cli.live.apply_reporter import Heartbeat
+from reconciler.cli.live.heartbeat import Heartbeat
 from reconciler.cli.output.console import Console, utc_now
 from reconciler.report.machine.documents import to_line
 from reconciler.report.status.status import Status, status_document

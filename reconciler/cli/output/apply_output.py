@@ -24,13 +24,13 @@ from reconciler.core.history.events import ActionEnded, Event, Summary
 from reconciler.core.history.outcome import Succeeded
 from reconciler.errors import ReconcilerError
 from reconciler.ports import RequestListener
+from reconciler.report.commands import Commands
 from reconciler.report.machine.documents import (
     applied_document,
     to_line,
     to_text,
     unsaved_document,
 )
-from reconciler.report.next_step import Commands
 from reconciler.report.text.formatting import target_text
 from reconciler.report.text.history import unsaved_text
 

@@ -13,7 +13,7 @@ from reconciler.cli.invocation import current_commands
 from reconciler.cli.options import PlanFlags
 from reconciler.cli.output.console import Console
 from reconciler.core.history.events import ActionEnded
-from reconciler.report.next_step import Commands
+from reconciler.report.commands import Commands
 from reconciler.report.text.conclusion import Conclusion
 
 

@@ -21,6 +21,7 @@ from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError
 from reconciler.ports import EventListener
+from reconciler.report.commands import Commands
 from reconciler.report.machine.documents import to_text
 from reconciler.report.machine.github import (
     applied_annotations,
@@ -37,15 +38,11 @@ from reconciler.report.markdown.markdown import (
     markdown_failure,
     markdown_plan,
 )
-from reconciler.report.next_step import Commands
 from reconciler.values import dataclass
 
 if TYPE_CHECKING:
     # A plan shows no apply, and need not load what carries one out.
     from reconciler.app.applying.applying import ApplyResult
-
-# Annotations are commands to whoever reads the log, and no result.
-BESIDE = ("github",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

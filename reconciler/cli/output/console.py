@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import html
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,9 +25,17 @@ from reconciler.report.text.color import ColorWriter
 from reconciler.report.text.formatting import wrap_words
 from reconciler.report.text.text import Text
 
+
+def _escape_html(text: str) -> str:
+    # Only here: it loads the names of all characters, and most results are no pages.
+    import html
+
+    return html.escape(text)
+
+
 # How a text is written inside a string of a format; the others take it as it is.
 ESCAPES: Mapping[str, Callable[[str], str]] = {
-    "html": html.escape,
+    "html": _escape_html,
     **dict.fromkeys(
         ("json", "ndjson", "sarif", "gitlab", "gitlab-plan"), lambda text: json.dumps(text)[1:-1]
     ),
@@ -90,7 +96,7 @@ class Console:
 
     def width(self) -> int | None:
         """The columns that a table may have; None where nobody reads it on a terminal."""
-        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        return _columns() if sys.stdout.isatty() else None
 
     @property
     def has_reader(self) -> bool:
@@ -182,7 +188,7 @@ class Console:
         if id(stream) not in self._terminals:
             self._terminals[id(stream)] = stream.isatty()
         if self._terminals[id(stream)]:
-            text = wrap_words(text, shutil.get_terminal_size().columns)
+            text = wrap_words(text, _columns())
         try:
             # Click would take the colours away again wherever there is no terminal.
             click.echo(text, err=err, color=True)
@@ -208,6 +214,13 @@ def explained_writing(path: Path) -> Iterator[None]:
 
 def _unwritten(output: Path | str, error: OSError) -> str:
     return f"{output} cannot be written: {error.strerror or error}"
+
+
+def _columns() -> int:
+    # Only here: it loads every kind of archive, and a pipe has no columns.
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
 
 
 def wants_colour(choice: str, stream: Any) -> bool:

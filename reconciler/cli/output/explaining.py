@@ -10,7 +10,7 @@ import click
 from reconciler.app.planning.explaining import ExplainResult, explain_one
 from reconciler.app.planning.planning import PlanRequest
 from reconciler.app.planning.workspace import Workspace
-from reconciler.cli.live.apply_reporter import run_with_heartbeat
+from reconciler.cli.live.heartbeat import run_with_heartbeat
 from reconciler.cli.options import PlanFlags
 from reconciler.cli.output.console import Console
 from reconciler.report.machine.documents import to_text

@@ -10,8 +10,8 @@ from reconciler.app.planning.workspace import Workspace
 from reconciler.cli.output.console import Console
 from reconciler.core.history.timeline import Timeline
 from reconciler.ports import EventListener, RequestListener
+from reconciler.report.commands import Commands
 from reconciler.report.html import UnsavedRecords, apply_page, plan_page
-from reconciler.report.next_step import Commands
 
 if TYPE_CHECKING:
     # A plan shows no apply, and need not load what carries one out.

@@ -8,7 +8,6 @@ from pathlib import Path
 from reconciler.app.planning.planning import PlanResult
 from reconciler.cli.output.console import Console
 from reconciler.core.states.places import FilePlace, StatePlace
-from reconciler.report.machine.documents import plan_document, to_text
 
 
 def state_name(place: StatePlace) -> str:
@@ -33,7 +32,10 @@ def show_plan(
     console.diagnostics(planned.plan.diagnostics, prefix)
     now = datetime.now(UTC)
     created_at = created_at or now
-    console.emit("json", lambda: to_text(plan_document(planned.plan, created_at)))
+    if console.wants("json"):
+        from reconciler.report.machine.documents import plan_document, to_text
+
+        console.emit("json", lambda: to_text(plan_document(planned.plan, created_at)))
     console.emit("text", lambda: console.text(prefix, now=now, state=state).plan(planned.plan))
     if planned.refusals:
         console.warn(console.text(err=True).refusals(planned.refusals))

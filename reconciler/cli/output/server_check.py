@@ -11,7 +11,7 @@ from pathlib import Path
 from reconciler.app.planning.server_check import check_on_server
 from reconciler.app.settings import Flags, resolve_settings
 from reconciler.cli.connecting import connector_for
-from reconciler.cli.live.apply_reporter import Heartbeat
+from reconciler.cli.live.heartbeat import Heartbeat
 from reconciler.cli.output.console import Console
 from reconciler.core.diagnostics import has_errors, sort_diagnostics
 from reconciler.report.text.formatting import number_of

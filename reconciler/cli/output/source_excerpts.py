@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,9 @@ def terminal_excerpts(rules: RedactionRules) -> CodeFrames | None:
     """Excerpts for a terminal; a log may be read by many who cannot read the specs."""
     if not sys.stdout.isatty():
         return None
+    # Only here: it loads every kind of archive.
+    import shutil
+
     width = shutil.get_terminal_size((100, 24)).columns
     return CodeFrames(line_of=SourceLines(rules).of, width=width)
 

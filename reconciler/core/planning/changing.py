@@ -7,8 +7,6 @@ from dataclasses import replace
 
 from reconciler.core.diff.comparison import Compared
 from reconciler.core.diff.diff import ABSENT, FieldChange
-from reconciler.core.diff.three_way import Value, merge_three_way
-from reconciler.core.diff.update import without_cluster_fields
 from reconciler.core.lifecycle import (
     OnChange,
 )
@@ -101,6 +99,10 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
     live = case.live if isinstance(case.live, Compared) else None
     echo = case.row.echo if case.row.echo is not None else case.row.spec
     undo_drift = case.options.on_drift is OnDrift.UPDATE
+    # Only here: in most plans nothing is changed in place.
+    from reconciler.core.diff.three_way import Value, merge_three_way
+    from reconciler.core.diff.update import without_cluster_fields
+
     # On redacted documents: the engine merges with what it reads, and decides in the same way.
     now = echo if live is None or live.answer is None else live.answer
     merged = merge_three_way(

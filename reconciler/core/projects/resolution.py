@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from reconciler.values import dataclass
@@ -134,6 +133,9 @@ def _say_elsewhere(
 
 
 def _say_unknown(name: ProjectName, known: Collection[str], pinned: str | None) -> NameProblem:
+    # Only here: most names are known.
+    from difflib import get_close_matches
+
     close = get_close_matches(name.name, sorted(known), n=1)
     gone = (
         f"; it was {pinned}, which the server does not show any more" if pinned is not None else ""

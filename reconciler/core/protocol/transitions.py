@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from reconciler.core.model import Own, Purpose, Recorded
+from reconciler.core.model import LastSeen, Own, Purpose, Recorded
 from reconciler.values import dataclass
 
 # A POST that was not answered for this long will not be carried out later (assumption A4).
@@ -230,3 +230,11 @@ def superseded(row: Recorded, now: datetime) -> Recorded:
         message="",
         refusal="",
     )
+
+
+def is_fresh(now: datetime, row: Recorded) -> bool:
+    """Whether a workload was created so recently, and never seen since, that a 404 says nothing."""
+    # Once it was seen in the cluster, no lag of the server can hide it any more.
+    if row.last_sent_at is None or row.seen not in (LastSeen.UNKNOWN, LastSeen.QUEUED):
+        return False
+    return now - datetime.fromisoformat(row.last_sent_at) < SETTLED + ROUNDING

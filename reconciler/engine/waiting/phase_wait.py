@@ -23,10 +23,11 @@ from reconciler.core.planning.actions import (
 from reconciler.core.planning.plan import MISSING
 from reconciler.core.protocol.api_results import ApiResult, Described, Method, NotFound
 from reconciler.core.protocol.live import LiveWorkload, WorkloadPhase
+from reconciler.core.protocol.transitions import is_fresh
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.live_list import LiveList, list_live
 from reconciler.engine.run import ActionContext, ApplyOptions, WaitFor
-from reconciler.engine.waiting.wait import is_fresh, wait_until_synced, wait_until_updated
+from reconciler.engine.waiting.wait import wait_until_synced, wait_until_updated
 from reconciler.kinds.registry import serves_until_ended
 
 _SEEN_TO_RUN = (WorkloadPhase.RUNNING, WorkloadPhase.COMPLETED)

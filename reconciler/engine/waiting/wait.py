@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from itertools import chain
 
 from reconciler.core.diff.comparison import echo_of
@@ -12,7 +11,7 @@ from reconciler.core.model import LastSeen, Recorded
 from reconciler.core.protocol.api_results import Accepted, NotFound
 from reconciler.core.protocol.changes import ShownRev, classify_rev, is_status_stale
 from reconciler.core.protocol.marker import read_rev
-from reconciler.core.protocol.transitions import ROUNDING, SETTLED
+from reconciler.core.protocol.transitions import is_fresh
 from reconciler.engine.requests.dispatcher import StoppedError
 from reconciler.engine.requests.polling import poll_intervals
 from reconciler.engine.run import CUT_SHORT, ActionContext
@@ -145,11 +144,3 @@ async def _look(
         case _:
             reason = answer.description
             return Failed(id=row.id, message=f"accepted, but cannot be read: {reason}"), row
-
-
-def is_fresh(now: datetime, row: Recorded) -> bool:
-    """Whether a workload was created so recently, and never seen since, that a 404 says nothing."""
-    # Once it was seen in the cluster, no lag of the server can hide it any more.
-    if row.last_sent_at is None or row.seen not in (LastSeen.UNKNOWN, LastSeen.QUEUED):
-        return False
-    return now - datetime.fromisoformat(row.last_sent_at) < SETTLED + ROUNDING

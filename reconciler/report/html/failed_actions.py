@@ -10,6 +10,7 @@ from reconciler.core.history.timeline import ActionTimeline, Timeline
 from reconciler.core.planning.actions import AnyAction
 from reconciler.core.planning.plan import Plan
 from reconciler.core.shorten import shorten
+from reconciler.report.commands import Commands
 from reconciler.report.error_field import Locate, find_place
 from reconciler.report.html.components import (
     LONGEST_TEXT,
@@ -23,7 +24,7 @@ from reconciler.report.html.components import (
     place_of,
 )
 from reconciler.report.html.markup import Html, fragment, lines, tag
-from reconciler.report.next_step import Commands, next_step
+from reconciler.report.next_step import next_step
 from reconciler.report.text.formatting import number_of
 from reconciler.values import dataclass
 

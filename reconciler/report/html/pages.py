@@ -14,6 +14,7 @@ from reconciler.core.model import Address
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.core.review.plan_differences import EntryDifference
+from reconciler.report.commands import COMMANDS, Commands
 from reconciler.report.error_field import Locate
 from reconciler.report.html.action_timelines import timeline_section
 from reconciler.report.html.applied import (
@@ -40,7 +41,6 @@ from reconciler.report.html.planned import (
     refusals_section,
     standings_section,
 )
-from reconciler.report.next_step import COMMANDS, Commands
 from reconciler.report.standing import find_standings, plan_concerns
 from reconciler.report.text.formatting import at_work, number_of
 from reconciler.report.text.text import Text

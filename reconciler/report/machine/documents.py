@@ -21,7 +21,8 @@ from reconciler.core.review.content import content_of, former_source_of, kind_of
 from reconciler.core.states.inspection import Inspection
 from reconciler.core.stored_json import plain
 from reconciler.ports import ActionEntry, RunEntry
-from reconciler.report.next_step import COMMANDS, Commands, hint_after
+from reconciler.report.commands import COMMANDS, Commands
+from reconciler.report.next_step import hint_after
 from reconciler.report.text.escape import escape_json, escape_terminal
 
 

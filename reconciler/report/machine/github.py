@@ -17,7 +17,8 @@ from reconciler.core.history.outcome import NAMES, Failed, InDoubt
 from reconciler.core.planning.guards import Refusal
 from reconciler.core.planning.plan import Plan
 from reconciler.errors import ReconcilerError, Where
-from reconciler.report.next_step import COMMANDS, Commands, hint_after
+from reconciler.report.commands import COMMANDS, Commands
+from reconciler.report.next_step import hint_after
 from reconciler.report.text.escape import escape_terminal
 from reconciler.report.text.formatting import at_work, gpu_number, number_of
 from reconciler.report.text.text import Text

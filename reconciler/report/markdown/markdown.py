@@ -30,6 +30,7 @@ from reconciler.report.changes import (
     planned_counts,
     shown_drift,
 )
+from reconciler.report.commands import COMMANDS, Commands
 from reconciler.report.machine.documents import to_yaml
 from reconciler.report.markdown.commonmark import (
     LONGEST_HINT,
@@ -61,7 +62,7 @@ from reconciler.report.markdown.size_limit import (
     fit_into_page,
     whole_part,
 )
-from reconciler.report.next_step import COMMANDS, HELD_BACK, Commands, hint_after
+from reconciler.report.next_step import HELD_BACK, hint_after
 from reconciler.report.standing import find_standings
 from reconciler.report.text.formatting import (
     at_work,

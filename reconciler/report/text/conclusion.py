@@ -11,8 +11,9 @@ from reconciler.core.history.events import ActionEnded
 from reconciler.core.history.outcome import Cause, Failed, InDoubt, Skipped, Succeeded, Unsuccessful
 from reconciler.core.model import Address
 from reconciler.core.planning.plan import Plan
+from reconciler.report.commands import Commands
 from reconciler.report.error_field import Locate, find_place
-from reconciler.report.next_step import Commands, next_step
+from reconciler.report.next_step import next_step
 from reconciler.report.text.color import ColorWriter, name_of
 from reconciler.report.text.escape import escape_terminal
 

@@ -9,12 +9,15 @@ are not in its environment.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconciler.errors import InvalidInputError
 from reconciler.specs.source.fileaccess import checkout_around
+
+if TYPE_CHECKING:
+    import subprocess
 
 # Enough for a large repository on a slow disk; a helper that waits for a person never ends.
 PATIENCE = 60.0
@@ -76,6 +79,9 @@ class Git:
         return "" if completed.returncode else _text(completed.stdout)
 
     def _complete(self, arguments: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+        # Only here: a usual validation starts no git.
+        import subprocess
+
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         try:
             return subprocess.run(  # noqa: S603 - fixed words, and a revision behind --end-of-options

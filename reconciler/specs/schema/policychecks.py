@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 from reconciler.core.diagnostics import Diagnostic
 from reconciler.core.model import Address
@@ -15,9 +16,11 @@ from reconciler.specs.rules.codes import make_diagnostic
 from reconciler.specs.rules.suppressions import Suppressions
 from reconciler.specs.rules.tree_diagnostics import diagnostic_at
 from reconciler.specs.schema.policies import Policy
-from reconciler.specs.schema.policyprocess import CaseKey, PolicyCase, judge_policies
 from reconciler.specs.source.deadline import Deadline
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    from reconciler.specs.schema.policyprocess import CaseKey, PolicyCase
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +47,9 @@ class PolicyChecks:
             if policy.concerns(spec, projects, file)
         ]
         if numbers:
+            # Most repositories have no policies, and need not load what asks a process of them.
+            from reconciler.specs.schema.policyprocess import PolicyCase
+
             self._cases.append(
                 PolicyCase(composed=composed, address=address, spec=spec, policies=numbers, key=key)
             )
@@ -52,6 +58,8 @@ class PolicyChecks:
         """Yield what each policy says of each spec, by its key; what is about a policy has none."""
         if not self.policies:
             return
+        from reconciler.specs.schema.policyprocess import judge_policies
+
         # All specs at once: to start a process for each would take longer than judging it.
         schemas = [policy.document.value for policy in self.policies]
         for judgement in judge_policies(schemas, self._cases, deadline):

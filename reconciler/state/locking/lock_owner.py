@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import os
 import socket
 import sqlite3
@@ -41,6 +40,9 @@ class LockOwner:
 
 def this_process(command: str) -> LockOwner:
     """This process as the owner of a lock."""
+    # Only here: whoever reads a state holds no lock, and need not load what reads passwords.
+    import getpass
+
     try:
         user = getpass.getuser()
     # A container often runs under a number that has no name: KeyError up to Python 3.12.
