@@ -118,15 +118,16 @@ def _count_containers(spec: Template) -> _PodRequest:
         running |= Counter(shared)
     if spec.get("initContainers") is not None:
         running = _with_init_containers(spec, running, gaps)
-    amounts: Counter[Device | None] = Counter()
+    whole = mig = 0
     for name, amount in running.items():
         device = device_of(name)
-        amounts[device] += amount
-        if device is Device.OTHER and amount:
+        if device is Device.WHOLE:
+            whole += amount
+        elif device is Device.MIG:
+            mig += amount
+        elif device is Device.OTHER and amount:
             gaps.append(describe_device(name))
-    return _PodRequest(
-        gpus=amounts[Device.WHOLE], mig_instances=amounts[Device.MIG], unknown=tuple(gaps)
-    )
+    return _PodRequest(gpus=whole, mig_instances=mig, unknown=tuple(gaps))
 
 
 def _with_init_containers(spec: Template, running: Counter[str], gaps: list[str]) -> Counter[str]:

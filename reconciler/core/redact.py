@@ -34,6 +34,12 @@ def _as_stored(value: Json, text: str) -> Json:
     return StoredJson(text) if text.isascii() else value
 
 
+def _without_head(text: str, other: str) -> str:
+    """A canonical document without its manifest, where another one has the same manifest."""
+    head, _, _ = other.rpartition(_METADATA)
+    return text[len(head) :] if head and text.startswith(head) else text
+
+
 class Redactor:
     """Replaces secrets by digests under one key, so that equal secrets stay equal.
 
@@ -62,10 +68,14 @@ class Redactor:
         value, text = self.redact_and_write(value)
         return value, digest_text(text)
 
-    def redact_and_write(self, value: Any) -> tuple[Any, str]:
-        """What `redact` returns, and its canonical form."""
+    def redact_and_write(self, value: Any, *, searched: str = "") -> tuple[Any, str]:
+        """What `redact` returns, and its canonical form.
+
+        `searched` is that of another document, as these rules have written it: what both begin
+        with is not searched once more.
+        """
         text = canonical(value)
-        if not self._may_hold(text):
+        if not self._may_hold(_without_head(text, searched)):
             return value, text
         redacted = self._hiding.hide(value)
         return redacted, canonical(redacted)
@@ -84,8 +94,7 @@ class Redactor:
         What the server repeats as it was sent has been redacted, and is not searched once more.
         """
         text = canonical(value)
-        head, _, _ = canonical(sent).rpartition(_METADATA)
-        if self._may_hold(text[len(head) :] if head and text.startswith(head) else text):
+        if self._may_hold(_without_head(text, canonical(sent))):
             value = self._hiding.hide(value)
             text = canonical(value)
         return _as_stored(value, text)

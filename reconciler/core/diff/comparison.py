@@ -6,7 +6,6 @@ the server against the record's echo.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -29,6 +28,7 @@ from reconciler.core.diff.equality import (
     spots_below,
 )
 from reconciler.core.digest import canonical, digest_text
+from reconciler.core.gpus import GpuRequest, count_gpus
 from reconciler.core.model import Desired, Json, Recorded, Remote
 from reconciler.core.named_items import names_of
 from reconciler.core.planning.renewal import renew, renew_row
@@ -50,7 +50,8 @@ class Compared(Remote):
     live content, redacted, where it differs from the echo; `filled_in` the values of the platform
     for fields that the submitted manifest leaves open and the spec now declares. `has_same_spec`
     says that the spec which this was compared for is the one of the record. `unmarked` says that
-    the marker of the record is lost. `marker` and `rev` are the live ones, `stack` is that of the
+    the marker of the record is lost. `gpus` is what it asks for, where it has the manifest of that
+    spec. `marker` and `rev` are the live ones, `stack` is that of the
     marker; empty for none.
     """
 
@@ -63,6 +64,7 @@ class Compared(Remote):
     marker: str = ""
     rev: str = ""
     stack: str = ""
+    gpus: GpuRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +85,19 @@ class LiveContent:
         """What names the redacted content."""
         return digest_text(self.text)
 
+    def repeats(self, manifest: Json) -> bool:
+        """Whether it has exactly this manifest, which holds no secret then."""
+        head = f'{{"manifest":{canonical(manifest)},'
+        return self.redacted is self.plain and self.text.startswith(head)
 
-def read_content(remote: Remote, redactor: Redactor) -> LiveContent:
-    """The content of a workload, searched for secrets."""
-    plain = echo_of(remote)
-    redacted, text = redactor.strict.redact_and_write(plain)
+
+def read_content(remote: Remote, redactor: Redactor, *, searched: str = "") -> LiveContent:
+    """The content of a workload, searched for secrets but for what a text begins with.
+
+    That is a document which the redactor has written, and not only its strict rules.
+    """
+    plain, strict = echo_of(remote), redactor.strict
+    redacted, text = strict.redact_and_write(plain, searched=searched if strict is redactor else "")
     return LiveContent(plain=plain, redacted=redacted, text=text, rev=read_rev(remote.raw_manifest))
 
 
@@ -124,9 +134,21 @@ def compare(
     marker, rev = read_marker(remote.raw_manifest), read_rev(remote.raw_manifest)
     proof = str(marker) if marker else ""
     shown = as_shown(row, rev)
-    has_same_spec = desired is not None and body_digest(desired, redactor) == shown.digest
+    spec = redactor.redact_and_write(desired.spec)[1] if desired is not None else ""
+    has_same_spec = desired is not None and digest_text(spec) == shown.digest
+    filled_in, changes, gpus = None, EchoChanges(), None
+    if not remote.is_gone:
+        # Filled-in values matter only for fields that the spec declares for the first time.
+        if desired is not None and not has_same_spec:
+            filled_in = _filled_in(desired, remote, redactor.strict)
+        # Most servers repeat the manifest as it was sent, which has been searched with the spec.
+        content = read_content(remote, redactor, searched=spec)
+        changes = compare_echo(shown, content, redactor)
+        if desired is not None and has_same_spec and content.repeats(desired.manifest):
+            # Counted here, where it is decoded: the spec is a text.
+            gpus = count_gpus(remote.raw_manifest)
     # Of thousands that are as they were recorded, nothing is kept twice.
-    compared = Compared(
+    return Compared(
         id=remote.id,
         address=row.address if remote.address == row.address else remote.address,
         metadata=_NO_CONTENT,
@@ -137,20 +159,17 @@ def compare(
         message=remote.message,
         tenant_id=remote.tenant_id,
         deleted_at=remote.deleted_at,
-        drift=(),
+        drift=changes.drift,
+        renewed=changes.renewed,
+        answer=changes.answer,
+        filled_in=filled_in,
         has_same_spec=has_same_spec,
         unmarked=bool(row.marker) and marker is None,
         marker=row.marker if proof == row.marker else proof,
         rev=rev,
         stack=marker.stack if marker else "",
+        gpus=gpus,
     )
-    if remote.is_gone:
-        return compared
-    # Filled-in values matter only for fields that the spec declares for the first time.
-    if desired is not None and not has_same_spec:
-        compared = replace(compared, filled_in=_filled_in(desired, remote, redactor.strict))
-    changes = compare_echo(shown, read_content(remote, redactor), redactor)
-    return compared if changes.answer is None else replace(compared, **changes._asdict())
 
 
 def echo_of(remote: Remote) -> dict[str, Any]:

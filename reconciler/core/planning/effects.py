@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import assert_never
 
 from reconciler.core.ending.lifetime import has_ended
@@ -43,6 +44,13 @@ def with_gpus(action: AnyAction, running: Json | None, desired: Desired | None) 
     if isinstance(action, Update) and running is not None:
         effect = replace(effect, peak=_peak(action, running, effect))
     return replace(action, gpus=effect)
+
+
+# Of thousands that stay as they are, most ask for the same.
+@lru_cache(maxsize=256)
+def lasting(request: GpuRequest) -> GpuEffect:
+    """The effect of what leaves a workload as it is."""
+    return GpuEffect(before=request.gpus, after=request.gpus, known=request.known)
 
 
 def without_ended(action: AnyAction, listed: Mapping[str, LiveWorkload]) -> AnyAction:

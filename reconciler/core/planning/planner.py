@@ -13,6 +13,7 @@ from reconciler.core.diff.comparison import Compared, body_digest, compare_spec
 from reconciler.core.diff.diff import FieldChange
 from reconciler.core.ending.deletion import finish_delete, is_found_lost, succeed
 from reconciler.core.ending.ended import judge_ended
+from reconciler.core.gpus import count_gpus
 from reconciler.core.model import (
     ENDS,
     Address,
@@ -41,8 +42,14 @@ from reconciler.core.planning.actions import (
 )
 from reconciler.core.planning.case import DecisionInputs, PlanOptions
 from reconciler.core.planning.decisions import decide, is_lost
-from reconciler.core.planning.effects import with_gpus
-from reconciler.core.planning.examining import World, bare_case, compared_case, gather_inputs
+from reconciler.core.planning.effects import lasting, with_gpus
+from reconciler.core.planning.examining import (
+    World,
+    bare_case,
+    compared_case,
+    gather_inputs,
+    is_as_recorded,
+)
 from reconciler.core.planning.holds import warn_of_read_anew
 from reconciler.core.planning.in_place import warn_of_unproven
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
@@ -131,6 +138,10 @@ def _decide(
     desired: Desired | None, rows: Sequence[Recorded], world: World
 ) -> tuple[AnyAction, Drift | None]:
     """One workload and its drift: first what has been begun is finished, then what is wanted."""
+    if desired is not None and len(rows) == 1 and rows[0].own is Own.ACCEPTED:
+        row, seen = rows[0], world.live.get(rows[0].id or "")
+        if isinstance(seen, Compared) and is_as_recorded(row, desired, seen, world):
+            return _keep(row, desired, seen), None
     if world.at_work:
         # The run that is at work may be about to go on with what is half done.
         for row in rows:
@@ -165,6 +176,18 @@ def _decide(
             action = with_gpus(decide(case), _find_running(case), desired)
             return _with_late_creates(action, case, late, world), _open_drift(action, case)
     return _judge_absent(desired, rows, world), None
+
+
+def _keep(row: Recorded, desired: Desired, live: Compared) -> Keep:
+    """What stays as it is, as its spec and its record are."""
+    return Keep(
+        address=row.address,
+        reason=Reason.ALREADY_OWNED,
+        source=desired.source,
+        wave=desired.lifecycle.wave,
+        gpus=lasting(count_gpus(desired.manifest) if live.gpus is None else live.gpus),
+        recorded=row,
+    )
 
 
 def _judge_absent(desired: Desired | None, rows: Sequence[Recorded], world: World) -> AnyAction:
