@@ -91,15 +91,15 @@ async def refresh(
 
         # An answer that waited while this process stood still was true when it was asked for.
         asked_at = dispatcher.server.earliest()
-        with unless_ended():
-            answer = await dispatcher.send(Method.GET, lambda _: api.read(id_), tell)
+        answer = await dispatcher.send(Method.GET, lambda _: api.read(id_), tell)
         live = _conclude(answer, row, asked_at)
         return keep(row, live) if isinstance(live, Remote) else live
 
     async def read_on() -> None:
         # Nothing of an answer may stay here: this waits for its next turn with all it has.
-        for id_, row in queue:
-            answers[id_] = await read(id_, row)
+        with unless_ended():
+            for id_, row in queue:
+                answers[id_] = await read(id_, row)
 
     readers = 0
 
@@ -136,15 +136,13 @@ def unless_ended() -> Iterator[None]:
 
 
 def _conclude(answer: ApiResult, row: Recorded, asked_at: datetime) -> Live:
-    # The server's own date, where it gave one, compares with the dates in the record.
-    now = datetime.fromisoformat(answer.date) if answer.date else asked_at
     match answer:
         case Accepted(remote=remote) if remote.address != row.address:
             return Unread(reason=f"the server says that {remote.id} is {remote.address}")
         case Accepted(remote=remote):
             return remote
         # Missing would lead to a second create; what is being deleted may be missing at any time.
-        case NotFound(trusted=True) if is_fresh(now, row) and row.own is Own.ACCEPTED:
+        case NotFound(trusted=True) if _is_fresh(answer, row, asked_at) and row.own is Own.ACCEPTED:
             return Unread(reason=NOT_VISIBLE_YET)
         case NotFound(trusted=True, message=message):
             return Missing(message=message)
@@ -153,6 +151,11 @@ def _conclude(answer: ApiResult, row: Recorded, asked_at: datetime) -> Live:
         # An untrusted 404 is a proxy's word: it proves no absence.
         case _:
             return Unread(reason=answer.description)
+
+
+def _is_fresh(answer: NotFound, row: Recorded, asked_at: datetime) -> bool:
+    # The server's own date, where it gave one, compares with the dates in the record.
+    return is_fresh(datetime.fromisoformat(answer.date) if answer.date else asked_at, row)
 
 
 def _unreachable(answer: Unauthorised | NotSent) -> UnreachableError:

@@ -38,7 +38,8 @@ def result_fields(response: RawResponse) -> ResultFields:
 
 def success_fields(response: RawResponse) -> ResultFields:
     """The fields of a result that says that all is well, which needs no message."""
-    return ResultFields(**{**result_fields(response), "message": ""})
+    headers = response.headers
+    return ResultFields(message="", request_id=request_id(headers), date=server_date(headers))
 
 
 def classify_response(response: RawResponse) -> ApiResult | None:

@@ -125,6 +125,15 @@ class SendCounts:
         )
 
 
+# Of an operation that has not been sent yet.
+NO_SENDS = SendCounts()
+
+
+def is_final(method: Method, answer: ApiResult) -> bool:
+    """Whether a response ends the operation, however often it was sent."""
+    return not RULES[method, type(answer)].retry
+
+
 def may_retry(method: Method, answer: ApiResult, tries: SendCounts, *, reached: bool) -> bool:
     """Whether the same request may be sent again; `tries` already counts this response.
 

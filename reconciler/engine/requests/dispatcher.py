@@ -20,7 +20,14 @@ from reconciler.core.protocol.api_results import (
     TooManyRequests,
     Unavailable,
 )
-from reconciler.core.protocol.retry import RULES, SendCounts, asked_pause, may_retry
+from reconciler.core.protocol.retry import (
+    NO_SENDS,
+    RULES,
+    SendCounts,
+    asked_pause,
+    is_final,
+    may_retry,
+)
 from reconciler.engine.requests.servertime import ServerTime
 from reconciler.ports import Clock
 from reconciler.values import dataclass
@@ -164,7 +171,7 @@ class Dispatcher:
         Raises StoppedError when the run ends before anything could be sent, or read to its end.
         """
         lane = self._reads if method is Method.GET else self._writes
-        tries = SendCounts()
+        tries = NO_SENDS
         ready_at = self._clock.monotonic()
         conflict_until = ready_at + conflict_for
         last: ApiResult | None = None
@@ -193,6 +200,8 @@ class Dispatcher:
                 raise StoppedError from None
             finally:
                 self._leave(lane)
+            if is_final(method, last):
+                return last
             tries = tries.after(method, last)
             if not may_retry(method, last, tries, reached=self._reached):
                 return last
