@@ -62,9 +62,16 @@ def _with_env(manifest: Mapping[str, Any], env: list[Any]) -> dict[str, Any]:
     return edited
 
 
+def _without_replicas(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    edited = copy.deepcopy(dict(manifest))
+    del edited["spec"]["replicas"]
+    return edited
+
+
 _manifests = st.sampled_from(
     [
         make_manifest(gpus=2),
+        _without_replicas(make_manifest(gpus=2)),
         make_manifest("Job", gpus=1),
         _with_env(make_manifest(), ENV),
         _with_env(make_manifest(), [{"name": "SORT_KEY", "value": "a"}]),
@@ -97,13 +104,16 @@ def _rows(draw: st.DrawFn, desired: Desired, redactor: Redactor) -> Recorded:
         digest=draw(_now_and_then(row.digest, "", "sha256:0")),
         lifecycle=draw(st.just(desired.lifecycle) | lifecycles),
         seen=draw(st.sampled_from(LastSeen)),
+        # Under other rules of what is a secret.
+        echo=draw(_now_and_then(row.echo, applied.spec)),
         protected=draw(st.booleans()),
     )
 
 
 @st.composite
 def _remotes(draw: st.DrawFn, row: Recorded, desired: Desired) -> Remote:
-    remote = make_remote(dataclasses.replace(row, marker=""), desired)
+    # What an earlier spec declared runs on, or what this one declares runs already.
+    remote = make_remote(row, draw(_now_and_then(None, desired)))
     manifest = copy.deepcopy(dict(remote.raw_manifest))
     own = manifest["metadata"]["annotations"]
     own |= draw(_now_and_then({}, {REV: "r1"}, {REV: "r2"}, {REV: "r3"}, {REV: "foreign"}))

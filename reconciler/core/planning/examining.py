@@ -67,9 +67,8 @@ def is_as_recorded(row: Recorded, desired: Desired, live: Compared, world: World
     change = row.change
     return (
         live.has_same_spec
+        # Then there is neither drift nor anything to renew.
         and live.answer is None
-        and live.renewed is None
-        and not live.drift
         and live.marker == row.marker
         and live.rev == change.confirmed
         and live.seen is not LastSeen.FAILED
