@@ -17,14 +17,17 @@ import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.sandboxes import PROGRAM, Sandbox, body, measure, sandbox, write_specs
 
 Settings = argparse.Namespace
+Headers = tuple[tuple[str, str], ...]
+Reply = tuple[int, bytes]
+Send = Callable[[str, str, Headers, bytes | None], Awaitable[Reply]]
 
 
 @contextmanager
@@ -175,7 +178,7 @@ def _per_second(entries: Iterable[dict[str, Any]], since: float) -> dict[int, in
 
 
 def bare(settings: Settings) -> None:
-    """The program beside a bare loop over the same transport, and beside curl under xargs."""
+    """The program beside a bare loop over its transport, one over aiohttp, and curl under xargs."""
     count = settings.count
     with world(settings, "--sync-delay", "0s") as (server, folder):
         apply = measure(program(settings, "apply", "--yes", "--init", "--no-wait"), server, folder)
@@ -183,9 +186,12 @@ def bare(settings: Settings) -> None:
         blind = measure(program(settings, "plan", "--no-refresh"), server, folder)
         (folder / "ids").write_text("\n".join(server.live_ids()))
         reads = measure(_bare(settings, "reads"), server, folder)
+        peer_reads = measure(_bare(settings, "reads", "aiohttp"), server, folder)
         curl_reads = measure(_curl(settings, server, folder, "ids"), server, folder)
     with world(settings, "--sync-delay", "0s") as (server, folder):
         posts = measure(_bare(settings, "creates"), server, folder)
+    with world(settings, "--sync-delay", "0s") as (server, folder):
+        peer_posts = measure(_bare(settings, "creates", "aiohttp"), server, folder)
     with world(settings, "--sync-delay", "0s") as (server, folder):
         (folder / "files").write_text("\n".join(f"bench-{i:05d}.json" for i in range(count)))
         curl_posts = measure(_curl(settings, server, folder, "files"), server, folder)
@@ -195,6 +201,7 @@ def bare(settings: Settings) -> None:
         "creates",
         count,
         ("bare loop, same transport", loop, loop),
+        ("bare loop over aiohttp", float(peer_posts.output), loop),
         ("reconciler apply, its sending phase", took, loop),
         ("bare loop, whole process", posts.seconds, posts.seconds),
         ("reconciler apply, whole process", apply.seconds, posts.seconds),
@@ -204,13 +211,21 @@ def bare(settings: Settings) -> None:
         "reads",
         count,
         ("bare loop, same transport", read_loop, read_loop),
+        ("bare loop over aiohttp", float(peer_reads.output), read_loop),
         ("reconciler plan, less --no-refresh", refresh_took, read_loop),
         ("bare loop, whole process", reads.seconds, reads.seconds),
         ("reconciler plan, whole process", refresh.seconds, reads.seconds),
         (f"curl under xargs -P {settings.concurrency}", curl_reads.seconds, reads.seconds),
     )
-    for name, done in (("apply", apply), ("plan", refresh), ("bare creates", posts)):
-        print(f"{name:<14} {done}")
+    for name, done in (
+        ("apply", apply),
+        ("plan", refresh),
+        ("bare creates", posts),
+        ("aiohttp creates", peer_posts),
+        ("bare reads", reads),
+        ("aiohttp reads", peer_reads),
+    ):
+        print(f"{name:<16} {done}")
 
 
 def tabulate(title: str, count: int, *rows: tuple[str, float, float]) -> None:
@@ -220,10 +235,10 @@ def tabulate(title: str, count: int, *rows: tuple[str, float, float]) -> None:
         print(f"{name:<40} {seconds:8.2f} {count / seconds:11.0f} {seconds / reference:7.2f}")
 
 
-def _bare(settings: Settings, what: str) -> list[str]:
-    """The bare loop as a process of its own; it prints the seconds that its requests took."""
+def _bare(settings: Settings, what: str, over: str = "ours") -> list[str]:
+    """A bare loop as a process of its own; it prints the seconds that its requests took."""
     sizes = ["--count", str(settings.count), "--concurrency", str(settings.concurrency)]
-    return [sys.executable, "-m", "benchmarks.sockets", f"bare-{what}", *sizes]
+    return [sys.executable, "-m", "benchmarks.sockets", f"bare-{what}", "--over", over, *sizes]
 
 
 def _curl(settings: Settings, server: Sandbox, folder: Path, names: str) -> list[str]:
@@ -247,68 +262,74 @@ def _curl(settings: Settings, server: Sandbox, folder: Path, names: str) -> list
 def bare_creates(settings: Settings) -> None:
     """What a script would do: the POSTs, a fixed number at a time, nothing remembered."""
     contents = [json.dumps(body(index)).encode() for index in range(settings.count)]
-    print(asyncio.run(_loop(settings.concurrency, "POST", [("", content) for content in contents])))
+    print(asyncio.run(_loop(settings, "POST", [("", content) for content in contents])))
 
 
 def bare_reads(settings: Settings) -> None:
     """The GETs of every id in a file."""
     ids = Path("ids").read_text().split()
-    print(asyncio.run(_loop(settings.concurrency, "GET", [(f"/{id_}", b"") for id_ in ids])))
+    print(asyncio.run(_loop(settings, "GET", [(f"/{id_}", None) for id_ in ids])))
 
 
-async def _loop(concurrency: int, method: str, calls: list[tuple[str, bytes]]) -> float:
-    """Seconds that the calls take, parsing included."""
-    import httpx  # noqa: PLC0415 - the measuring process does not need it
+@asynccontextmanager
+async def _over_our_transport(base: str, concurrency: int) -> AsyncIterator[Send]:
+    # Late: the measuring process needs neither of the two clients.
+    from reconciler.api.connection.transport import make_transport  # noqa: PLC0415
+    from reconciler.api.wire.direct import Outgoing  # noqa: PLC0415
 
-    from reconciler.api.connection.transport import make_transport  # noqa: PLC0415 - it loads httpx
-
-    base = os.environ["RUNAI_BASE_URL"]
     transport = make_transport(base, concurrency=concurrency)
-    token = await _log_in(transport, base)
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
-    async def send(path: str, content: bytes) -> None:
-        request = httpx.Request(
-            method, f"{base}/api/v2/workloads{path}", headers=headers, content=content or None
-        )
-        answer = await transport.handle_async_request(request)
-        json.loads(await answer.aread())
-        if answer.status_code >= 300:
-            raise SystemExit(f"the server answered {answer.status_code}")
+    async def send(method: str, path: str, headers: Headers, content: bytes | None) -> Reply:
+        request = Outgoing(method=method, path=path, headers=headers, content=content, phases={})
+        response = await transport.send(request)
+        return response.status, response.body.finish()
 
-    began = time.perf_counter()
-    await _side_by_side(concurrency, calls, send)
-    took = time.perf_counter() - began
+    yield send
     await transport.aclose()
-    return took
 
 
-async def _side_by_side(
-    concurrency: int,
-    calls: list[tuple[str, bytes]],
-    send: Callable[[str, bytes], Awaitable[None]],
-) -> None:
+@asynccontextmanager
+async def _over_aiohttp(base: str, concurrency: int) -> AsyncIterator[Send]:
+    import aiohttp  # noqa: PLC0415 - as above
+
+    connector = aiohttp.TCPConnector(limit=concurrency)
+    async with aiohttp.ClientSession(connector=connector) as session:
+
+        async def send(method: str, path: str, headers: Headers, content: bytes | None) -> Reply:
+            url = base + path
+            async with session.request(method, url, data=content, headers=headers) as response:
+                return response.status, await response.read()
+
+        yield send
+
+
+async def _loop(
+    settings: Settings, method: str, calls: Sequence[tuple[str, bytes | None]]
+) -> float:
+    """Seconds that the calls take, parsing included."""
+    over = _over_aiohttp if settings.over == "aiohttp" else _over_our_transport
     queue = iter(calls)
+    async with over(os.environ["RUNAI_BASE_URL"], settings.concurrency) as send:
+        login = {
+            "grantType": "client_credentials",
+            "clientID": os.environ["RUNAI_CLIENT_ID"],
+            "clientSecret": os.environ["RUNAI_CLIENT_SECRET"],
+        }
+        json_body = ("Content-Type", "application/json")
+        _, granted = await send("POST", "/api/v1/token", (json_body,), json.dumps(login).encode())
+        token = json.loads(granted)["accessToken"]
+        headers = (("Authorization", f"Bearer {token}"), json_body)
 
-    async def work() -> None:
-        for path, content in queue:
-            await send(path, content)
+        async def work() -> None:
+            for path, content in queue:
+                status, response = await send(method, f"/api/v2/workloads{path}", headers, content)
+                json.loads(response)
+                if status >= 300:
+                    raise SystemExit(f"the server answered {status}")
 
-    await asyncio.gather(*(work() for _ in range(concurrency)))
-
-
-async def _log_in(transport: Any, base: str) -> str:
-    import httpx  # noqa: PLC0415 - the measuring process does not need it
-
-    login = {
-        "grantType": "client_credentials",
-        "clientID": os.environ["RUNAI_CLIENT_ID"],
-        "clientSecret": os.environ["RUNAI_CLIENT_SECRET"],
-    }
-    request = httpx.Request("POST", f"{base}/api/v1/token", json=login)
-    answer = await transport.handle_async_request(request)
-    token: str = json.loads(await answer.aread())["accessToken"]
-    return token
+        began = time.perf_counter()
+        await asyncio.gather(*(work() for _ in range(settings.concurrency)))
+        return time.perf_counter() - began
 
 
 COMMANDS: dict[str, Callable[[Settings], None]] = {
@@ -342,6 +363,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, help="workloads")
     parser.add_argument("--latency", type=float, help="milliseconds before every answer")
     parser.add_argument("--concurrency", type=int, default=64)
+    parser.add_argument("--over", choices=("ours", "aiohttp"), help=argparse.SUPPRESS)
     parser.add_argument("--share", type=float, default=30, help="percent of 503 for 'refused'")
     parser.add_argument("--sync-delay", type=float, default=10, help="seconds, for 'wait'")
     settings = parser.parse_args()

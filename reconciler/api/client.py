@@ -9,9 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from reconciler.api.connection.transport import make_transport
 from reconciler.api.live_calls import HttpLiveApi
@@ -32,6 +30,7 @@ from reconciler.api.wire.classification import (
     success_fields,
     unreadable_response,
 )
+from reconciler.api.wire.direct import DirectTransport
 from reconciler.api.wire.exchange import Call, Exchange, OnRequest, RawResponse
 from reconciler.api.wire.headers import server_date
 from reconciler.api.wire.listing import (
@@ -67,6 +66,9 @@ from reconciler.core.redact import blank, find_secrets
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import BeforeSend
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    import httpx
 
 T = TypeVar("T")
 
@@ -104,7 +106,7 @@ class HttpWorkloadApi:
         self,
         settings: ApiSettings,
         *,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: DirectTransport | httpx.AsyncBaseTransport | None = None,
         monotonic: Monotonic = time.monotonic,
         on_request: OnRequest | None = None,
     ) -> None:

@@ -43,6 +43,8 @@ from reconciler.values import dataclass
 if TYPE_CHECKING:
     import httpx
 
+    from reconciler.api.wire.direct import DirectTransport
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
@@ -162,6 +164,7 @@ class Connector:
         self, server: CheckedServer, settings: Settings, credentials: Credentials
     ) -> HttpWorkloadApi:
         """A client that nobody has logged in yet; raises a ReconcilerError for bad settings."""
+        transport: DirectTransport | httpx.AsyncBaseTransport
         if self.transport is not None:
             transport = self.transport()
         else:

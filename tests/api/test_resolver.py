@@ -104,18 +104,65 @@ def test_a_process_ends_although_its_resolver_is_silent(
     assert words in ended.stdout + ended.stderr
 
 
-def test_a_name_leads_to_its_addresses() -> None:
-    """As the operating system knows them, ready to be connected to."""
-    found = asyncio.run(UnattendedResolver().resolve("localhost", 443, socket.AF_INET))
-    assert [(one["hostname"], one["host"], one["port"], one["family"]) for one in found] == [
-        ("localhost", "127.0.0.1", 443, socket.AF_INET)
+def test_a_name_leads_to_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the operating system knows them, ready to be connected to, families by turns."""
+    infos = [
+        *((socket.AF_INET6, socket.SOCK_STREAM, 6, "", (f"::{n}", 443, 0, 0)) for n in (1, 2, 3)),
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: infos)
+    found = asyncio.run(UnattendedResolver("cp.example", 443).resolve())
+    assert [(one.family, one.address[0]) for one in found] == [
+        (socket.AF_INET6, "::1"),
+        (socket.AF_INET, "127.0.0.1"),
+        (socket.AF_INET6, "::2"),
+        (socket.AF_INET6, "::3"),
     ]
 
 
 def test_an_address_of_one_link_keeps_its_interface(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it nobody could connect there."""
-    index = socket.if_nameindex()[0][0]
-    infos = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 443, 0, index))]
+    infos = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fe80::1", 443, 0, 7))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: infos)
-    found = asyncio.run(UnattendedResolver().resolve("cp.example", 443, socket.AF_UNSPEC))
-    assert [one["host"] for one in found] == [f"fe80::1%{socket.if_nameindex()[0][1]}"]
+    (found,) = asyncio.run(UnattendedResolver("cp.example", 443).resolve())
+    assert found.address == ("fe80::1", 443, 0, 7)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_address_is_not_looked_up(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread for what is known."""
+    monkeypatch.setattr(socket, "getaddrinfo", None)
+    (found,) = asyncio.run(UnattendedResolver(host, 80).resolve())
+    assert found.address[:2] == (host, 80)
+
+
+def test_connections_that_begin_together_share_a_look_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where one gives up; a look-up that failed is not kept."""
+    asked: list[str] = []
+    failing, given_up = True, Event()
+
+    def look_up(host: str, *_: Any, **__: Any) -> Any:
+        asked.append(host)
+        given_up.wait(HANG)
+        if failing:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))]
+
+    async def main() -> None:
+        nonlocal failing
+        resolver = UnattendedResolver("cp.example", 443)
+        tasks = [asyncio.create_task(resolver.resolve()) for _ in range(3)]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        given_up.set()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        kinds = [type(one) for one in outcomes]
+        assert kinds == [asyncio.CancelledError, socket.gaierror, socket.gaierror]
+        assert len(asked) == 1
+        failing = False
+        assert len(await resolver.resolve()) == 1
+        assert len(await resolver.resolve()) == 1
+        assert len(asked) == 2
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    asyncio.run(main())

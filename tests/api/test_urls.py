@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 import httpx
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.api.urls import is_workload_id, normalise_url, strip_url
+from reconciler.api.wire.exchange import Call, Exchange
 from reconciler.errors import InvalidInputError
 
 HOSTS = st.from_regex(r"[a-zA-Z]([a-zA-Z0-9-]{0,8}[a-zA-Z0-9])?(\.[a-z]{2,4})?", fullmatch=True)
@@ -97,6 +99,30 @@ def test_httpx_reads_the_normal_form_as_we_do(
     assert normalise_url(normal) == normal
     assert httpx.URL(normal).host == host.lower()
     assert str(httpx.URL(normal + "/api/v2/workloads")) == normal + "/api/v2/workloads"
+
+
+@given(
+    HOSTS, PORTS, PREFIXES, st.dictionaries(st.text(max_size=8), st.text(max_size=12), max_size=3)
+)
+def test_a_query_is_written_as_httpx_would(
+    host: str, port: str, prefix: str, params: dict[str, str]
+) -> None:
+    """For every text, behind every base URL."""
+    url = normalise_url(f"https://{host}{port}{prefix}") + "/api/v1/workloads"
+    exchanged: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        exchanged.append(str(request.url))
+        return httpx.Response(204)
+
+    async def main() -> None:
+        base = url.removesuffix("/api/v1/workloads")
+        exchange = Exchange(base, httpx.MockTransport(handler), request_timeout=1.0)
+        call = Call(method="GET", path="/api/v1/workloads", params=params)
+        await exchange.send(call, deadline=exchange.deadline())
+
+    asyncio.run(main())
+    assert exchanged == [str(httpx.URL(url, params=params) if params else httpx.URL(url))]
 
 
 @given(st.text())

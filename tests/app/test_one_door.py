@@ -20,7 +20,7 @@ MAKERS = {
     "check_server": {"app/session.py"},
     "HttpWorkloadApi": {"app/session.py"},
     "make_transport": {"api/client.py", "app/session.py"},
-    "AiohttpTransport": {"api/connection/transport.py"},
+    "PooledTransport": {"api/connection/transport.py"},
     "Session": {"app/session.py"},
     # A state opens the session with its server itself, so that the two are compared.
     "open_session": {"app/state/beside_server.py"},

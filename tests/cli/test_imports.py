@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 import reconciler
 from tests.cli.imports import HEAVY, LOADED
@@ -151,12 +150,12 @@ def test_validate_loads_what_reads_specs_and_nothing_that_plans(
     assert rooms & {("core", "diff"), ("core", "events"), ("core", "planning")} == set()
 
 
-def test_a_plan_loads_no_page_no_schema_and_nothing_for_a_terminal(
+def test_a_plan_loads_no_page_no_schema_no_other_client_and_nothing_for_a_terminal(
     loaded: Mapping[str, set[str]],
 ) -> None:
     """A pipeline plans far more often than anything has changed."""
-    libraries = {"asyncio", "httpx", "sqlite3"}
-    assert (HEAVY | {"pygments", "referencing"}) & roots(loaded["plan"]) == libraries
+    libraries = {"asyncio", "sqlite3"}
+    assert (HEAVY | {"aiohttp", "pygments", "referencing"}) & roots(loaded["plan"]) == libraries
     unwanted = (
         "reconciler.report.html",
         "reconciler.report.machine",
@@ -245,40 +244,6 @@ def test_a_late_import_keeps_something_out_of_a_usual_run(
     assert needless == []
 
 
-def test_aiohttp_loads_without_the_authorities_of_the_system(tmp_path: Path) -> None:
-    """It would read them twice for contexts that nobody uses; ours has them, and it alone."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    program = (
-        "import gc, json, os, ssl\n"
-        "def authorities():\n"
-        "    contexts = [one for one in gc.get_objects() if isinstance(one, ssl.SSLContext)]\n"
-        "    return [one.cert_store_stats()['x509_ca'] for one in contexts]\n"
-        "from reconciler.api.connection.transport import make_transport\n"
-        "unused = authorities()\n"
-        "transport = make_transport('https://api.test', concurrency=1)\n"
-        "print(json.dumps([sum(unused), sum(authorities()), os.environ['SSL_CERT_FILE']]))\n"
-    )
-    file = str(tmp_path / "ca.pem")
-    assert printed_by(program, ROOT, SSL_CERT_FILE=file) == [0, 1, file]
-
-
-def test_httpx_works_without_its_own_command_line() -> None:
-    """The client keeps that from loading, and a request of httpx ends as it does elsewhere."""
-    program = (
-        "import json, sys\n"
-        "from reconciler.api import client\n"
-        "import httpx\n"
-        "answer = httpx.MockTransport(lambda request: httpx.Response(200, text='pong'))\n"
-        "with httpx.Client(transport=answer) as asking:\n"
-        "    text = asking.get('http://ping.test').text\n"
-        "print(json.dumps([text, [name for name in sys.modules if sys.modules[name]]]))\n"
-    )
-    text, modules = printed_by(program, ROOT)
-    assert text == "pong"
-    assert {"rich", "pygments"} & roots(set(modules)) == set()
-
-
 @pytest.mark.parametrize("words", [("plan",), ("apply", "--yes"), ("validate",)], ids=" ".join)
 def test_wrong_specs_are_told_before_anything_speaks_http(
     words: tuple[str, ...], tmp_path: Path
@@ -294,4 +259,4 @@ def test_wrong_specs_are_told_before_anything_speaks_http(
     )
     code, modules = json.loads(done.stderr.splitlines()[-1])
     assert code == 3
-    assert {"httpx", "aiohttp"} & set(modules) == set()
+    assert {"httptools", "httpx", "aiohttp"} & set(modules) == set()

@@ -1,12 +1,9 @@
-"""Exceptions of aiohttp as exceptions of httpx, by what they prove about the request."""
+"""What is said of a connection that could not be made."""
 
 from __future__ import annotations
 
 import os
 import ssl
-
-import aiohttp
-import httpx
 
 from reconciler.api.connection.client_certificate import (
     ClientCertificate,
@@ -14,110 +11,51 @@ from reconciler.api.connection.client_certificate import (
     tls_alert,
 )
 from reconciler.api.connection.proxies import Proxy
-from reconciler.api.wire.exchange import causes
+from reconciler.api.wire.transport_errors import ConnectError, ImpassableError, UnsentError
 
 # Of a proxy that is busy (RFC 9110 15.5.9, 15.5.20, RFC 6585 4), as any 5xx is: it may open a
 # tunnel in a moment. Every other status is its decision.
 _TEMPORARY = (408, 421, 425, 429)
 
 
-class ImpassableError(httpx.UnsupportedProtocol):
-    """No request can reach the server with these settings; nothing was sent."""
-
-
-class UnconnectedError(aiohttp.ClientError):
-    """No connection was made; `status` is the proxy's response, None where it sent none."""
-
-    # In place of aiohttp's own exception, whose repr has the credentials for the proxy in it.
-
-    def __init__(self, status: int | None = None) -> None:
-        super().__init__("no connection" if status is None else f"no connection: HTTP {status}")
-        self.status = status
-
-
-def to_httpx_error(
-    error: aiohttp.ClientError,
-    *,
-    proxy: Proxy | None = None,
-    identity: ClientCertificate | None = None,
-) -> httpx.TransportError:
-    """The exception to raise in its place.
-
-    ConnectError, ConnectTimeout and ImpassableError prove that nothing was sent; after any other
-    the server may have the request.
-    """
-    # Without a cause in most cases: aiohttp's exceptions hold the request, and so its token.
-    messages = (rejection_message(cause, identity) for cause in causes(error))
-    if message := next(filter(None, messages), ""):
+def to_connect_error(error: OSError, identity: ClientCertificate | None) -> UnsentError:
+    """The exception for a failure below HTTP."""
+    if message := rejection_message(error, identity):
         return ImpassableError(message)
-    if proxy is not None and (failure := _proxy_failure(error, proxy)) is not None:
-        return failure
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return httpx.ConnectTimeout(str(error))
-        case aiohttp.ClientConnectorCertificateError(certificate_error=cause):
-            failure = httpx.ConnectError(str(cause))
-            failure.__cause__ = cause
-            return failure
-        case aiohttp.ClientConnectorError(os_error=cause):
-            failure = httpx.ConnectError(_connect_reason(cause))
-            failure.__cause__ = cause
-            return failure
-        case UnconnectedError():
-            return httpx.ConnectError(str(error))
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return httpx.UnsupportedProtocol(str(error))
-        case _:
-            return broken_connection_error(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ConnectError(str(error))
+    return ConnectError(_connect_reason(error))
 
 
-def broken_connection_error(error: aiohttp.ClientError) -> httpx.TransportError:
-    """The exception for a connection that broke once it was used: the request may have arrived."""
-    match error:
-        case aiohttp.ServerDisconnectedError():
-            message = "the server hung up without an answer"
-        case aiohttp.ClientPayloadError():
-            message = "the answer ended too early"
-        case aiohttp.ClientResponseError():
-            # The parser's first line is the reason, the others quote what it could not read.
-            reason, *_ = error.message.splitlines() or [""]
-            message = f"not an HTTP answer: {reason.rstrip(':')}"
-        case _:
-            return httpx.ReadError(str(error) or type(error).__name__)
-    return httpx.RemoteProtocolError(message)
+def proxy_unreachable_error(error: OSError, proxy: Proxy) -> UnsentError:
+    """The exception for a proxy that there is no connection to."""
+    return ConnectError(f"the proxy {proxy.address}: {_connect_reason(error)}")
 
 
-def _proxy_failure(error: aiohttp.ClientError, proxy: Proxy) -> httpx.TransportError | None:
+def proxy_status_error(status: int | None, proxy: Proxy) -> UnsentError:
+    """The exception for a proxy that opens no tunnel; None for one that gave no response."""
     name = f"the proxy {proxy.address}"
-    match error:
-        case UnconnectedError(status=407):
-            if proxy.login is None:
-                reason, verb = "asks for credentials", "write them into"
-            else:
-                reason, verb = "does not accept the credentials it is given", "correct them in"
-            message = (
-                f"{name} {reason} (HTTP 407); {verb} {proxy.variable}, "
-                "as USER:PASSWORD@ before its name"
-            )
-            return ImpassableError(message)
-        case UnconnectedError(status=None):
-            message = f"{name} hung up before it had opened a tunnel"
-        case UnconnectedError(status=status):
-            message = f"{name} opens no tunnel (HTTP {status})"
-            if status is not None and status < 500 and status not in _TEMPORARY:
-                message += "; ask its administrators, or except the server with NO_PROXY"
-                return ImpassableError(message)
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientConnectorDNSError():
-            message = f"{name}: {_connect_reason(error.os_error)}"
-        case aiohttp.ConnectionTimeoutError():
-            message = f"no connection through {name} in time"
-        case _:
-            return None
-    return httpx.ConnectError(message)
+    if status is None:
+        return ConnectError(f"{name} hung up before it had opened a tunnel")
+    if status == 407:
+        if proxy.login is None:
+            reason, verb = "asks for credentials", "write them into"
+        else:
+            reason, verb = "does not accept the credentials it is given", "correct them in"
+        return ImpassableError(
+            f"{name} {reason} (HTTP 407); {verb} {proxy.variable}, "
+            "as USER:PASSWORD@ before its name"
+        )
+    message = f"{name} opens no tunnel (HTTP {status})"
+    if status < 500 and status not in _TEMPORARY:
+        return ImpassableError(
+            f"{message}; ask its administrators, or except the server with NO_PROXY"
+        )
+    return ConnectError(message)
 
 
 def _connect_reason(error: OSError) -> str:
-    # The system's text: aiohttp's own repeats the address, which our message already has.
+    # The system's text: the exception's own repeats the address, which our message already has.
     alert = tls_alert(error)
     if alert == "HANDSHAKE_FAILURE":
         return (

@@ -1,20 +1,15 @@
-"""The transport of the client: the one function to change for another HTTP engine.
-
-httpx is the interface (requests, responses, `MockTransport`, `ASGITransport`), but its own pool
-goes through all connections for every request. `python -m benchmarks.sockets bare` compares both.
-"""
+"""The transport of the client: the one function to change for another HTTP engine."""
 
 from __future__ import annotations
 
-import logging
 import ssl
 from pathlib import Path
 
-import httpx
-
-from reconciler.api.connection.aiohttp_transport import AiohttpTransport
 from reconciler.api.connection.client_certificate import ClientCertificate, load_certificate
+from reconciler.api.connection.opening import ConnectionOpener
+from reconciler.api.connection.pool import PooledTransport
 from reconciler.api.connection.proxies import Proxy
+from reconciler.api.wire.direct import DirectTransport
 from reconciler.errors import InvalidInputError
 
 # Common servers hang up on a connection that is idle for five seconds. A POST that meets the
@@ -29,27 +24,17 @@ def make_transport(
     ca_file: Path | None = None,
     identity: ClientCertificate | None = None,
     proxy: Proxy | None = None,
-) -> httpx.AsyncBaseTransport:
+) -> DirectTransport:
     """Make the transport for a normalised base URL, with at most `concurrency` connections.
 
     It trusts the system's authorities and those in `ca_file`. No HTTP/2, no retries, and a proxy
     only where one is given. Raises InvalidInputError for a certificate or key that cannot be used.
     """
-    # The libraries' debug lines describe every request; a reader of the log wants ours.
-    for name in ("aiohttp", "httpx"):
-        logger = logging.getLogger(name)
-        if logger.level < logging.WARNING:
-            logger.setLevel(logging.WARNING)
     context = _tls_context(url, ca_file)
     if identity is not None:
         load_certificate(context, identity)
-    return AiohttpTransport(
-        context=context,
-        limit=concurrency,
-        keep_alive=_KEEP_ALIVE_SECONDS,
-        proxy=proxy,
-        identity=identity,
-    )
+    opener = ConnectionOpener(url, context, proxy=proxy, identity=identity)
+    return PooledTransport(url, opener, limit=concurrency, keep_alive=_KEEP_ALIVE_SECONDS)
 
 
 def _tls_context(url: str, ca_file: Path | None) -> ssl.SSLContext:

@@ -7,17 +7,15 @@ import json
 import math
 import re
 import zlib
-from collections.abc import AsyncIterable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MAX_BODY = 8 * 1024 * 1024
 
 _TITLE = re.compile(rb"<title[^>]*>(.{1,2000}?)</title>", re.IGNORECASE | re.DOTALL)
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
-_JSON = re.compile(r"application/(json|[a-z0-9.-]+\+json)")
+_SUFFIXED_JSON = re.compile(r"application/[a-z0-9.-]+\+json")
 _SURROGATE_ESCAPE = re.compile(rb"\\u[dD][89a-fA-F]")
-
-Inflate = Callable[[bytes, int], bytes]
 
 
 class BodyError(Exception):
@@ -44,21 +42,62 @@ class BodyError(Exception):
         self.is_empty = is_empty
 
 
-async def read_body(chunks: AsyncIterable[bytes], coding: str) -> bytes:
-    """Collect a body of at most 8 MiB decoded.
+class BodyReader:
+    """Collects a body of at most 8 MiB decoded, piece by piece as it comes.
 
-    Raises BodyError for a larger one, and for a content coding that we did not ask for.
+    It never holds more than that, however well a body compresses.
     """
-    inflate, is_whole = _decoder(coding.strip().lower())
-    # It never holds more than the bound, however well a body compresses.
-    body = bytearray()
-    async for chunk in chunks:
-        body += inflate(chunk, MAX_BODY + 1 - len(body))
-        if len(body) > MAX_BODY:
-            raise BodyError(f"a body of more than {MAX_BODY // 1024 // 1024} MiB")
-    if body and not is_whole():
-        raise BodyError("a compressed body that ends too early")
-    return bytes(body)
+
+    __slots__ = ("_body", "_fault", "_stream")
+
+    def __init__(self, coding: str) -> None:
+        self._body: bytes | bytearray = b""
+        self._fault = ""
+        self._stream: zlib._Decompress | None = None
+        if coding:
+            self._begin_decoding(coding.strip().lower())
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take a piece; False once nothing that follows would make a difference."""
+        if self._fault:
+            return False
+        if self._stream is not None:
+            chunk = self._decode(self._stream, chunk)
+        # Most bodies come in one piece, which need not be copied.
+        if not self._body:
+            self._body = chunk
+        elif isinstance(self._body, bytearray):
+            self._body += chunk
+        else:
+            self._body = bytearray(self._body + chunk)
+        if len(self._body) > MAX_BODY:
+            self._fault = f"a body of more than {MAX_BODY // 1024 // 1024} MiB"
+        return not self._fault
+
+    def finish(self) -> bytes:
+        """The whole body; raises BodyError for one that is too large or badly encoded."""
+        if self._stream is not None and self._body and not self._stream.eof:
+            self._fault = self._fault or "a compressed body that ends too early"
+        if self._fault:
+            raise BodyError(self._fault)
+        return bytes(self._body)
+
+    def _begin_decoding(self, coding: str) -> None:
+        if coding in ("gzip", "x-gzip"):
+            # Not httpx's decoder: that one expands a whole chunk, a thousand-fold at worst.
+            self._stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        elif coding not in ("", "identity"):
+            self._fault = f"a body coded as {coding}, which was not asked for"
+
+    def _decode(self, stream: zlib._Decompress, chunk: bytes) -> bytes:
+        if stream.eof:
+            # It would keep what lies behind the end, without a bound.
+            return b""
+        try:
+            return stream.decompress(chunk, MAX_BODY + 1 - len(self._body))
+        except zlib.error:
+            self._fault = "a body whose compression is damaged"
+            return b""
 
 
 def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
@@ -66,7 +105,7 @@ def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
     if not body:
         raise BodyError("an empty body", is_empty=True)
     media = content_type.partition(";")[0].strip().lower()
-    if not _JSON.fullmatch(media):
+    if media != "application/json" and not _SUFFIXED_JSON.fullmatch(media):
         label = "an HTML page" if media in _HTML else media or "a body without a content type"
         title = _TITLE.search(body[:16_384])
         # Entities before spaces: some of them are spaces.
@@ -86,23 +125,6 @@ def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
         rows = data if isinstance(data, list) else None
         raise BodyError("JSON that is not an object", rows=rows)
     return data
-
-
-def _decoder(coding: str) -> tuple[Inflate, Callable[[], bool]]:
-    if coding in ("", "identity"):
-        return (lambda chunk, _room: chunk), (lambda: True)
-    if coding not in ("gzip", "x-gzip"):
-        raise BodyError(f"a body coded as {coding}, which was not asked for")
-    # Not httpx's decoder: that one expands a whole chunk, a thousand-fold at worst.
-    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-
-    def inflate(chunk: bytes, room: int) -> bytes:
-        try:
-            return stream.decompress(chunk, room)
-        except zlib.error:
-            raise BodyError("a body whose compression is damaged") from None
-
-    return inflate, lambda: stream.eof
 
 
 def _refuse_constant(name: str) -> float:

@@ -1,64 +1,51 @@
-"""One request and the head of its response, by the shortest way that a transport has."""
+"""One request and its response, as a transport takes and gives them."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
-import httpx
-
+from reconciler.api.wire.body import BodyReader
 from reconciler.ports import BeforeSend
 from reconciler.values import dataclass
+
+Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True, kw_only=True)
 class Outgoing:
-    """A request as it goes over the wire; `url` is quoted.
+    """A request to the server of a transport; `path` is quoted and may have a query.
 
-    `phases` are the timeouts of httpx (`connect`, `pool`, `read`, `write`), in seconds.
-    `before_send` is awaited once there is a connection, right before bytes leave.
+    `phases` are the timeouts `connect` and `pool` in seconds, None for none. `before_send` is
+    awaited once there is a connection, right before bytes leave. The transport writes the status of
+    the response into `status` as soon as it has come, for the body may never end.
     """
 
     method: str
-    url: str
-    headers: Sequence[tuple[str, str]]
-    content: bytes | None
+    path: str
+    headers: Headers = ()
+    content: bytes | None = None
     phases: Mapping[str, float | None]
     before_send: BeforeSend | None = None
+    status: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
 class Incoming:
-    """The head of a response; the names of `headers` are in lower case, `body` is not read yet."""
+    """A response; the names of `headers` are in lower case, `body` has taken all that it needs."""
 
     status: int
     headers: Mapping[str, str]
-    body: httpx.AsyncByteStream
+    body: BodyReader
 
 
-class DirectTransport(httpx.AsyncBaseTransport):
-    """A transport that needs no request and response of httpx, which cost as much as sending."""
+class DirectTransport(ABC):
+    """Sends requests to one server, each once."""
 
     @abstractmethod
     async def send(self, request: Outgoing) -> Incoming:
-        """Send a request; raises the exceptions of httpx."""
+        """Send a request; raises TransportError, or TimeoutError for a response that is late."""
 
-
-async def send_by(transport: httpx.AsyncBaseTransport, request: Outgoing) -> Incoming:
-    """Send a request by any transport of httpx; raises its exceptions."""
-    if isinstance(transport, DirectTransport):
-        return await transport.send(request)
-    response = await transport.handle_async_request(
-        httpx.Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            content=request.content,
-            extensions={"timeout": request.phases, "before_send": request.before_send},
-        )
-    )
-    # The raw stream, not httpx's decoded one: the bound on its size must hold while decoding.
-    if not isinstance(response.stream, httpx.AsyncByteStream):
-        raise TypeError("an asynchronous transport answered with a synchronous stream")
-    headers = dict(response.headers.items())
-    return Incoming(status=response.status_code, headers=headers, body=response.stream)
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close every connection."""

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
-
-import httpx
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from reconciler import __version__
 from reconciler.api.secret import Secret
 from reconciler.api.urls import strip_url
-from reconciler.api.wire.body import BodyError, parse_object, read_body
-from reconciler.api.wire.direct import Incoming, Outgoing, send_by
+from reconciler.api.wire.body import BodyError, parse_object
+from reconciler.api.wire.direct import DirectTransport, Headers, Incoming, Outgoing
+from reconciler.api.wire.transport_errors import (
+    ConnectError,
+    ConnectTimeoutError,
+    ImpassableError,
+    PoolTimeoutError,
+    TransportError,
+    causes,
+    first_message,
+)
 from reconciler.core.protocol.api_results import Ambiguous, NotSent
 from reconciler.core.redact import blank
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.ports import BeforeSend
 from reconciler.values import dataclass
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_MESSAGE = 2_000
 MAX_TITLE = 80
@@ -26,7 +37,7 @@ USER_AGENT = f"workload-reconciler/{__version__}"
 
 _MESSAGE_KEYS = ("message", "error_description", "detail", "title", "error")
 _CONNECT_SHARE = 0.25
-_HEADERS = (
+_HEADERS: Headers = (
     ("Accept", "application/json"),
     ("Accept-Encoding", "gzip"),
     ("User-Agent", USER_AGENT),
@@ -79,23 +90,21 @@ class Exchange:
     def __init__(
         self,
         url: str,
-        transport: httpx.AsyncBaseTransport,
+        transport: DirectTransport | httpx.AsyncBaseTransport,
         *,
         request_timeout: float,
         rules: RedactionRules = BUILT_IN,
         on_request: OnRequest | None = None,
     ) -> None:
         self._url = url
-        # httpx parses and quotes slowly. Paths need neither: they are ours, and ids are checked.
-        self._quoted_url = str(httpx.URL(f"{url}/")).removesuffix("/")
         self._on_request = on_request
-        self._transport = transport
+        self._transport = _direct(transport, url)
         self._request_timeout = request_timeout
         self._rules = rules
         # To wait for a connection and to make one get a share each, so that they time out before
         # the whole call does: then it is certain that nothing was sent.
         share = request_timeout * _CONNECT_SHARE
-        self._phases = {"connect": share, "pool": share, "read": None, "write": None}
+        self._phases = {"connect": share, "pool": share}
 
     def deadline(self) -> float:
         """When a call that begins now times out, on the event loop's clock."""
@@ -114,15 +123,15 @@ class Exchange:
             text = bearer.hide_in(text) if bearer else text
             return call.hide(text) if call.hide else blank(text, rules=self._rules)
 
-        headers = [*_HEADERS]
+        headers = _HEADERS
         if call.content is not None:
-            headers.append(("Content-Type", call.content_type))
+            headers += (("Content-Type", call.content_type),)
         if bearer is not None:
-            headers.append(("Authorization", f"Bearer {bearer.reveal()}"))
-        url = self._quoted_url + call.path
+            headers += (("Authorization", f"Bearer {bearer.reveal()}"),)
         request = Outgoing(
             method=call.method,
-            url=str(httpx.URL(url, params=call.params)) if call.params else url,
+            # Paths need no quoting: they are ours, and ids are checked.
+            path=f"{call.path}?{urlencode(call.params)}" if call.params else call.path,
             headers=headers,
             content=call.content,
             phases=self._phases,
@@ -135,7 +144,7 @@ class Exchange:
                 if call.before_send is not None:
                     await call.before_send()
                 return await self._receive(request, hide)
-        except (httpx.HTTPError, OSError) as error:
+        except (TransportError, OSError) as error:
             return self._failure(error, hide)
 
     async def aclose(self) -> None:
@@ -143,17 +152,19 @@ class Exchange:
         await self._transport.aclose()
 
     async def _receive(self, request: Outgoing, hide: Callable[[str], str]) -> RawResponse:
-        response = await self._open(request)
+        try:
+            response = await self._transport.send(request)
+        finally:
+            # A cancelled request counts as one without a response.
+            if self._on_request is not None:
+                self._on_request(request.method, request.status)
         headers = response.headers
         data: Mapping[str, Any] | None = None
         fault: BodyError | None = None
         try:
-            body = await read_body(response.body, headers.get("content-encoding", ""))
-            data = parse_object(body, headers.get("content-type", ""))
+            data = parse_object(response.body.finish(), headers.get("content-type", ""))
         except BodyError as error:
             fault = error
-        finally:
-            await response.body.aclose()
         message = _server_message(response, data or {})
         if message:
             message = hide(message)
@@ -172,51 +183,39 @@ class Exchange:
             is_page=fault is not None and fault.is_page,
         )
 
-    async def _open(self, request: Outgoing) -> Incoming:
-        status: int | None = None
-        try:
-            response = await send_by(self._transport, request)
-            status = response.status
-            return response
-        finally:
-            # A cancelled request counts as one without a response.
-            if self._on_request is not None:
-                self._on_request(request.method, status)
-
     def _failure(self, error: Exception, hide: Callable[[str], str]) -> NotSent | Ambiguous:
-        chain = list(causes(error))
-        texts = (str(cause) for cause in chain)
-        message = hide(next(filter(None, texts), type(error).__name__))[:MAX_MESSAGE]
-        unverified = [cause for cause in chain if isinstance(cause, ssl.SSLCertVerificationError)]
+        message = hide(first_message(error))[:MAX_MESSAGE]
+        unverified = [one for one in causes(error) if isinstance(one, ssl.SSLCertVerificationError)]
         match error:
-            case httpx.ConnectError() if unverified:
+            case ConnectError() if unverified:
                 return NotSent(
                     message="the server's certificate cannot be verified: "
                     f"{unverified[0].verify_message}; if a private authority signed it, name its "
                     "certificate with --ca-file",
                     permanent=True,
                 )
-            case httpx.ConnectTimeout():
+            case ConnectTimeoutError():
                 return NotSent(message=f"no connection to {self._url} in time")
-            case httpx.PoolTimeout():
+            case PoolTimeoutError():
                 return NotSent(message="no free connection in time")
-            case httpx.ConnectError():
+            case ConnectError():
                 return NotSent(message=f"cannot connect to {self._url}: {message}")
-            case httpx.UnsupportedProtocol():
+            case ImpassableError():
                 return NotSent(message=message, permanent=True)
-            case TimeoutError() | httpx.TimeoutException():
+            case TimeoutError():
                 return Ambiguous(message=f"no complete answer within {self._request_timeout:g} s")
             case _:
                 # Not known to have happened before the request left, so it may have arrived.
                 return Ambiguous(message=f"the connection broke: {message}")
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and those that it was raised from or because of."""
-    # Each library wraps the error of the one below, often in one without a message.
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+def _direct(transport: DirectTransport | httpx.AsyncBaseTransport, url: str) -> DirectTransport:
+    if isinstance(transport, DirectTransport):
+        return transport
+    # Whoever hands in a transport of httpx has loaded it; nobody else pays for that.
+    from reconciler.api.wire.httpx_adapter import HttpxTransport
+
+    return HttpxTransport(transport, url)
 
 
 def _server_message(response: Incoming, data: Mapping[str, Any]) -> str:

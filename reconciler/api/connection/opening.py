@@ -1,0 +1,119 @@
+"""Connections to one server: its address, TCP, the tunnel of a proxy, TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from urllib.parse import urlsplit
+
+from reconciler.api.connection.client_certificate import ClientCertificate
+from reconciler.api.connection.failures import (
+    proxy_status_error,
+    proxy_unreachable_error,
+    to_connect_error,
+)
+from reconciler.api.connection.http1 import HttpConnection
+from reconciler.api.connection.proxies import Proxy
+from reconciler.api.connection.request_head import write_connect
+from reconciler.api.connection.resolver import UnattendedResolver
+from reconciler.api.connection.tcp import connect_socket
+from reconciler.api.wire.direct import Outgoing
+from reconciler.api.wire.transport_errors import (
+    BrokenConnectionError,
+    ConnectError,
+    ConnectTimeoutError,
+)
+
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+
+class ConnectionOpener:
+    """Opens connections to the server of a normalised base URL.
+
+    `identity` is the certificate in `context`, for messages that name its file.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        context: ssl.SSLContext,
+        *,
+        proxy: Proxy | None = None,
+        identity: ClientCertificate | None = None,
+    ) -> None:
+        server = urlsplit(url)
+        self._host = server.hostname or ""
+        self._port = server.port or _DEFAULT_PORTS[server.scheme]
+        self._context = context
+        self._has_tls = server.scheme == "https"
+        self._proxy = proxy
+        self.identity = identity
+        first = urlsplit(proxy.address) if proxy else None
+        self._resolver = UnattendedResolver(
+            (first.hostname or "") if first else self._host,
+            (first.port or 0) if first else self._port,
+        )
+
+    async def open(self, within: float | None) -> HttpConnection:
+        """Open one in so many seconds; raises UnsentError, for nothing has been sent yet."""
+        try:
+            async with asyncio.timeout(within):
+                if self._proxy is None:
+                    return await self._open_directly()
+                return await self._open_through(self._proxy)
+        except OSError as error:
+            # The system gives up by an exception of the same class, which has a number.
+            if isinstance(error, TimeoutError) and error.errno is None:
+                if self._proxy is None:
+                    raise ConnectTimeoutError from None
+                raise ConnectError(
+                    f"no connection through the proxy {self._proxy.address} in time"
+                ) from None
+            raise to_connect_error(error, self.identity) from error
+
+    async def _open_directly(self) -> HttpConnection:
+        sock = await connect_socket(await self._resolver.resolve())
+        loop = asyncio.get_running_loop()
+        try:
+            _, connection = await loop.create_connection(
+                HttpConnection,
+                sock=sock,
+                ssl=self._context if self._has_tls else None,
+                server_hostname=self._host if self._has_tls else None,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        return connection
+
+    async def _open_through(self, proxy: Proxy) -> HttpConnection:
+        tunnel = await self._open_tunnel(proxy)
+        connection = HttpConnection()
+        transport = await asyncio.get_running_loop().start_tls(
+            tunnel.transport, connection, self._context, server_hostname=self._host
+        )
+        if transport is None:
+            raise ConnectionResetError
+        connection.connection_made(transport)
+        return connection
+
+    async def _open_tunnel(self, proxy: Proxy) -> HttpConnection:
+        try:
+            sock = await connect_socket(await self._resolver.resolve())
+        except OSError as error:
+            raise proxy_unreachable_error(error, proxy) from error
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        authority = f"{host}:{self._port}"
+        _, tunnel = await asyncio.get_running_loop().create_connection(HttpConnection, sock=sock)
+        try:
+            request = Outgoing(method="CONNECT", path=authority, phases={})
+            response = await tunnel.send(request, write_connect(authority, proxy.login))
+        except BrokenConnectionError:
+            raise proxy_status_error(None, proxy) from None
+        except BaseException:
+            tunnel.abort()
+            raise
+        if not tunnel.is_idle:
+            is_open = 200 <= response.status < 300
+            raise proxy_status_error(None if is_open else response.status, proxy)
+        return tunnel
