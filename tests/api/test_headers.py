@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.api.wire.headers import request_id, retry_after, server_date
+from reconciler.api.wire.headers import http_date, request_id, retry_after, server_date
 from tests.api.factories import AT, DATE
 
 MOMENTS = st.integers(10**5, 7 * 10**9).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
@@ -55,6 +55,22 @@ def test_a_date_counts_from_the_servers_clock(moment: datetime, seconds: int) ->
     """The delay is the distance of two dates of one answer, to the second."""
     later = format_datetime(moment + timedelta(seconds=seconds), usegmt=True)
     assert retry_after(later, format_datetime(moment, usegmt=True)) == seconds
+
+
+@given(
+    st.from_regex(
+        r"(Mon|Xyz), [0-9]{2} (Jan|Feb|Apr|Dec|Foo) ([0-9]{4}|2026) "
+        r"[0-2][0-9](:[0-6][0-9]){2} (GMT|UT)",
+        fullmatch=True,
+    )
+)
+def test_dates_are_read_as_pythons_library_for_mail_reads_them(value: str) -> None:
+    """That takes a while to load, and so only reads the forms that servers seldom send."""
+    try:
+        expected = parsedate_to_datetime(value).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        expected = None
+    assert http_date(value) == expected
 
 
 def test_the_servers_date_is_given_in_rfc_3339() -> None:

@@ -19,6 +19,7 @@ from reconciler.api.wire.transport_errors import (
     BrokenConnectionError,
     ConnectError,
     ConnectTimeoutError,
+    ImpassableError,
     TransportError,
 )
 from tests.support.timing import run
@@ -51,11 +52,11 @@ class Wire(asyncio.Transport):
         if self.is_open:
             self.connection.data_received(data)
 
-    def hang_up(self) -> None:
+    def hang_up(self, error: Exception | None = None) -> None:
         """The other side closes."""
         if self.is_open:
             self.is_open = False
-            self.connection.connection_lost(None)
+            self.connection.connection_lost(error)
 
     def abort(self) -> None:
         """Our side closes; the loop says so in its next turn, as asyncio's own do."""
@@ -267,6 +268,27 @@ def test_a_connection_that_is_lost_while_a_request_is_prepared_has_carried_nothi
             await transport.send(get(before_send=lose))
         assert opener.wires[0].requests == 0
         await all_at_once(transport, opener, 1)
+        await transport.aclose()
+
+    run(main())
+
+
+def test_an_alert_about_our_certificate_is_believed_before_the_first_response_only() -> None:
+    """A server that has answered has let us in: what it says afterwards may follow a request."""
+    alert = ssl.SSLError(1, "alert")
+    alert.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+
+    async def main() -> None:
+        opener = Opener(answers=lambda wire: wire.hang_up(alert))
+        transport = pool(opener)
+        with pytest.raises(ImpassableError, match="asks for a client certificate"):
+            await transport.send(get())
+        opener = Opener(answers=lambda wire: wire.hang_up(alert) if wire.requests > 1
+                        else wire.answer())  # fmt: skip
+        transport = pool(opener)
+        await transport.send(get())
+        with pytest.raises(BrokenConnectionError):
+            await transport.send(get())
         await transport.aclose()
 
     run(main())

@@ -154,8 +154,9 @@ def test_a_proxy_that_forbids_the_server_is_final(tmp_path: Path) -> None:
         (b"SMTP ready\r\n\r\n", "hung up before it had opened a tunnel"),
         (b"HTTP/1.1 2", "hung up before it had opened a tunnel"),
         (b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 65_536, "hung up before it had opened a tunnel"),
+        (b"HTTP/1.1 200 OK\r\n\r\nfirst", "hung up before it had opened a tunnel"),
     ],
-    ids=["503", "504", "429", "garbage", "half", "endless"],
+    ids=["503", "504", "429", "garbage", "half", "endless", "surplus"],
 )
 def test_a_proxy_in_trouble_leaves_nothing_in_doubt(
     answer: bytes, words: str, tmp_path: Path

@@ -39,8 +39,7 @@ async def connect_socket(addresses: Sequence[SocketAddress]) -> socket.socket:
                 else:
                     task.result().close()
     finally:
-        # Of those that are late, none may be left open; each closes its own when it is cancelled,
-        # and has to be waited for to know whether it came to that.
+        # One that is cancelled closes its socket itself, unless it has just connected.
         for task in running:
             task.cancel()
             task.add_done_callback(_close_late)

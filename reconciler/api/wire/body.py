@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 import re
@@ -107,10 +106,7 @@ def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
     media = content_type.partition(";")[0].strip().lower()
     if media != "application/json" and not _SUFFIXED_JSON.fullmatch(media):
         label = "an HTML page" if media in _HTML else media or "a body without a content type"
-        title = _TITLE.search(body[:16_384])
-        # Entities before spaces: some of them are spaces.
-        text = html.unescape(title[1].decode(errors="replace")) if title else ""
-        raise BodyError(f"{label} instead of JSON", title=" ".join(text.split()), is_page=True)
+        raise BodyError(f"{label} instead of JSON", title=_page_title(body), is_page=True)
     try:
         # As `json.loads` does for bytes, which has no decoder of ours.
         data = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
@@ -125,6 +121,17 @@ def parse_object(body: bytes, content_type: str) -> Mapping[str, Any]:
         rows = data if isinstance(data, list) else None
         raise BodyError("JSON that is not an object", rows=rows)
     return data
+
+
+def _page_title(body: bytes) -> str:
+    title = _TITLE.search(body[:16_384])
+    if title is None:
+        return ""
+    # Where all is well nobody answers with a page, and nobody waits for the list of all entities.
+    from html import unescape
+
+    # Entities before spaces: some of them are spaces.
+    return " ".join(unescape(title[1].decode(errors="replace")).split())
 
 
 def _refuse_constant(name: str) -> float:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 
 REQUEST_ID_HEADERS = ("x-request-id", "x-correlation-id", "request-id", "x-trace-id")
 
+# The form that every server has to send; two older ones are still read (RFC 9110 5.6.7).
+_USUAL_DATE = re.compile(
+    r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) ([1-9]\d{3}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII
+)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # Thirty years: longer than any delay that is meant, and still a finite number.
 _MAX_DIGITS = 9
 _MAX_ID = 200
@@ -31,10 +36,25 @@ def retry_after(value: str | None, date: str | None) -> float | None:
 
 def http_date(value: str | None) -> datetime | None:
     """Read an HTTP date as a moment in UTC; None for a missing or unreadable one."""
+    if not value:
+        return None
+    usual = _USUAL_DATE.fullmatch(value)
     try:
-        return parsedate_to_datetime(value or "").astimezone(UTC)
+        if usual is None:
+            return _read_old_form(value)
+        day, month, year, *clock = usual.groups()
+        hour, minute, second = map(int, clock)
+        number = _MONTHS.index(month) + 1
+        return datetime(int(year), number, int(day), hour, minute, second, tzinfo=UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
+
+
+def _read_old_form(value: str) -> datetime:
+    # It loads a library for mail, which takes longer than all other reading of responses.
+    from email.utils import parsedate_to_datetime
+
+    return parsedate_to_datetime(value).astimezone(UTC)
 
 
 def server_date(headers: Mapping[str, str]) -> str | None:
