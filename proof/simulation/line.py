@@ -9,6 +9,7 @@ from proof.simulation.hidden import HiddenLive
 from proof.simulation.loop import Loop
 from proof.simulation.server import Entry, Server
 from reconciler.core.diff.update import find_marks
+from reconciler.core.digest import canonical
 from reconciler.core.model import Address, Json
 from reconciler.core.protocol.api_results import Accepted, ApiResult, Refused
 from reconciler.core.protocol.marker import Marker, read_marker
@@ -81,7 +82,7 @@ class Line:
         declared: Json | None = None,
     ) -> ApiResult:
         """PUT; the client's own look at what is in it comes first."""
-        if find_marks(body, declared or {}):
+        if find_marks(canonical(body), declared or {}):
             return Refused(status=422, message="it has stand-ins of secrets, and was not sent")
         return await self._send("PUT", workload_id, before_send=before_send, body=body)
 

@@ -49,7 +49,7 @@ from reconciler.api.wire.payloads import (
     read_workload_count,
     requested_address,
 )
-from reconciler.api.wire.request_body import readable_body, write_body
+from reconciler.api.wire.request_body import readable_body, readable_text, write_body
 from reconciler.core.model import Address, Json, LastSeen, Remote
 from reconciler.core.protocol.api_results import (
     Accepted,
@@ -196,7 +196,8 @@ class HttpWorkloadApi:
         # Only here: a plan reads, and need not load what merges.
         from reconciler.core.diff.update import find_marks
 
-        if find_marks(readable_body(body), declared or {}):
+        text = readable_text(body, call.content or b"")
+        if find_marks(text, {} if declared is None else declared):
             # A last guard: the engine takes every value from the spec or from the server.
             return Refused(status=422, message="it has stand-ins of secrets, and was not sent")
         return await self._send_and_read(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from reconciler.core.diff.update import UpdateContent, find_marks
+from reconciler.core.digest import canonical
 from reconciler.core.history.outcome import Cause, Failed, cause_of_refusal
 from reconciler.core.model import Desired, Recorded, Remote
 from reconciler.core.planning.holds import commands_to_readopt
 from reconciler.core.protocol.api_results import FORBIDDEN, ApiResult, Conflict, NotFound, Refused
 from reconciler.core.protocol.marker import read_marker
+from reconciler.core.secrets.marks import is_redacted
 from reconciler.engine.run import ApplyContext
 
 
@@ -41,8 +43,11 @@ def refuse_unmarked(row: Recorded, message: str) -> Failed:
 
 def refuse_marks(row: Recorded, desired: Desired, content: UpdateContent) -> Failed | None:
     """Why an update is not sent that would put stand-ins of secrets where the secrets were."""
+    # What is recorded of it is a text already, and has all the marks that are in what is sent.
+    if not is_redacted(canonical(content.sent)):
+        return None
     body = {"metadata": content.metadata, "manifest": content.manifest}
-    if not find_marks(body, desired.spec):
+    if not find_marks(canonical(body), desired.spec):
         return None
     return Failed(
         id=row.id,

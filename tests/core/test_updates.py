@@ -10,6 +10,7 @@ from hypothesis import given
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.diff.diff import FieldChange, Origin
+from reconciler.core.digest import digest
 from reconciler.core.lifecycle import (
     Lifecycle,
     OnChange,
@@ -67,6 +68,7 @@ def test_a_changed_spec_is_updated_in_place() -> None:
         recorded=ROW,
         desired=SCALED,
         document=SCALED.spec,
+        merged_with=digest(ROW.spec),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
+from reconciler.core.digest import canonical
 from reconciler.core.model import Json
 from reconciler.core.stored_json import StoredJson
 
@@ -27,3 +28,10 @@ def readable_body(body: Json) -> Json:
     """A create request whose manifest can be searched for secrets."""
     encoded = body.get("manifestBase64Encoded")
     return {**body, "manifest": json.loads(base64.b64decode(encoded))} if encoded else body
+
+
+def readable_text(body: Json, content: bytes) -> str:
+    """A body as JSON text, in which a manifest stands as it is; `content` is how it was written."""
+    if "manifestBase64Encoded" in body:
+        return canonical(readable_body(body))
+    return content.decode()

@@ -10,6 +10,7 @@ from reconciler.core.diff.comparison import LiveContent, compare_echo
 from reconciler.core.diff.diff import FieldChange, is_ignored, is_same
 from reconciler.core.diff.three_way import (
     KeptDrift,
+    Merge,
     Value,
     find_remaining,
     merge_three_way,
@@ -21,7 +22,7 @@ from reconciler.core.protocol.capabilities import UPDATE_FIELDS
 from reconciler.core.protocol.changes import as_shown, declared_by_us
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.marks import MARK
-from reconciler.core.stored_json import MAPS
+from reconciler.core.stored_json import MAPS, decoded
 from reconciler.values import dataclass
 
 # Fields that the cluster writes into an object and nobody submits.
@@ -60,19 +61,26 @@ def compose_update(
     *,
     ignored: Sequence[str],
     undo_drift: bool,
+    planned: Json | None = None,
 ) -> UpdateContent:
-    """Merge the desired content with the one that was read just now."""
-    live_row = as_shown(row, live.rev)
+    """Merge the desired content with the one that was read just now.
+
+    `planned` is the document that this gives, where a plan has merged the same already.
+    """
     declared = declared_by_us(row, live.rev)
     now = without_cluster_fields(live.plain)
-    merged = merge_three_way(
-        desired,
-        Value(now, without_cluster_fields(live.redacted)),
-        before=declared,
-        echo=live_row.echo if live_row.echo is not None else live_row.spec,
-        ignored=ignored,
-        undo_drift=undo_drift,
-    )
+    if planned is not None:
+        merged = Merge(document=decoded(planned))
+    else:
+        live_row = as_shown(row, live.rev)
+        merged = merge_three_way(
+            desired,
+            Value(now, without_cluster_fields(live.redacted)),
+            before=declared,
+            echo=live_row.echo if live_row.echo is not None else live_row.spec,
+            ignored=ignored,
+            undo_drift=undo_drift,
+        )
     document = without_cluster_fields(merged.document)
     metadata = document.get("metadata", {})
     fields = {key: metadata[key] for key in UPDATE_FIELDS if metadata.get(key) is not None}
@@ -105,9 +113,12 @@ def without_cluster_fields(document: Json) -> Json:
     return {**document, "manifest": submitted}
 
 
-def find_marks(body: Json, spec: Json) -> frozenset[str]:
-    """Stand-ins of secrets that a body holds and a spec does not: nobody meant them as values."""
-    marks = frozenset(MARK.findall(canonical(body)))
+def find_marks(text: str, spec: Json) -> frozenset[str]:
+    """Stand-ins of secrets that a body holds and a spec does not: nobody meant them as values.
+
+    `text` is the body as JSON.
+    """
+    marks = frozenset(MARK.findall(text))
     # Hardly any body has one, and then the spec need not be searched.
     return marks and marks - frozenset(MARK.findall(canonical(spec)))
 
@@ -153,7 +164,9 @@ def find_leftovers(
         return Leftovers()
     # By the rules of the spec, not by those for a server's words: a value that a spec reveals is
     # compared with what it is.
-    now = redactor.redact(without_cluster_fields(live.plain))
+    now = without_cluster_fields(live.plain)
+    if live.redacted is not live.plain:
+        now = redactor.redact(now)
     remaining = [p for p in find_remaining(declared, desired, now) if not is_ignored(p, ignored)]
     metadata = tuple(f"/metadata/{key}" for key in UPDATE_FIELDS)
     return Leftovers(

@@ -153,8 +153,9 @@ class Update(_OfRecorded):
     planned (ignored ones left out): an update is not sent over anything else. `overwrites` are
     those of their changes that it takes back or over, with `undo_drift` all of them. An update that
     was begun has its change in the record; so has one that came true late. `document` is what will
-    be there: the spec, with what others keep of it. One that
-    `marks` puts our marker on a workload and leaves its content, which `desired` then is.
+    be there: the spec, with what others keep of it. `merged_with` names the live content, redacted,
+    that it was merged with; it is empty where the same content may be merged otherwise later. One
+    that `marks` puts our marker on a workload and leaves its content, which `desired` then is.
     """
 
     kind = "update"
@@ -165,6 +166,7 @@ class Update(_OfRecorded):
     undo_drift: bool = False
     marks: str = ""
     document: Json | None = None
+    merged_with: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

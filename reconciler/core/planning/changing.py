@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from reconciler.core.diff.comparison import Compared
 from reconciler.core.diff.diff import ABSENT, FieldChange
+from reconciler.core.digest import canonical, digest
 from reconciler.core.lifecycle import (
     OnChange,
 )
@@ -20,6 +21,7 @@ from reconciler.core.planning.holds import explain_read_anew, hold, hold_unmarke
 from reconciler.core.planning.in_place import find_obstacle, update_rules
 from reconciler.core.protocol.capabilities import CanUpdate
 from reconciler.core.protocol.changes import ShownRev
+from reconciler.core.secrets.marks import is_redacted
 
 
 def change_spec(case: DecisionInputs, desired: Desired) -> AnyAction | None:
@@ -113,6 +115,12 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
         ignored=desired.lifecycle.ignore_changes,
         undo_drift=undo_drift,
     )
+    # As text: a plan may hold thousands.
+    document = case.redactor.record(without_cluster_fields(merged.document))[0]
+    # What may still land changes what is ours to remove, and what is kept leaves another echo.
+    change = case.stored.change
+    is_settled = case.row.is_declared and change.open is None and not change.superseded
+    stays = is_settled and not merged.kept and not is_redacted(canonical(document))
     return Update(
         **case.common(reason, detail, changes=(*case.changes, *case.settings)),
         recorded=case.stored,
@@ -120,8 +128,8 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
         drift=case.drift,
         overwrites=merged.overwritten,
         undo_drift=undo_drift,
-        # As text: a plan may hold thousands.
-        document=case.redactor.record(without_cluster_fields(merged.document))[0],
+        document=document,
+        merged_with=digest(now) if stays else "",
     )
 
 
