@@ -106,7 +106,7 @@ class UpdateComparison:
 
     def find_unlike(self, row: Recorded, live: LiveContent) -> list[str]:
         """Where the server does not show what this run has sent."""
-        if self.sent is None:
+        if self.sent is None or live.digest == self.sent.digest:
             return []
         declared = self.take_over_spec(row)
         unlike = find_unlike(declared, self.sent, live, self._redactor, self._ignored)

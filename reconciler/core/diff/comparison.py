@@ -179,11 +179,14 @@ def echo_of(remote: Remote) -> dict[str, Any]:
 
 def _filled_in(desired: Desired, remote: Remote, redactor: Redactor) -> Json | None:
     """The platform's values for fields that the manifest leaves open and the spec declares."""
-    raw, completed = remote.raw_manifest, remote.workload_manifest
-    if _put_in(desired.manifest, raw, completed, ROOT) is ABSENT:
+    raw, completed, declared = remote.raw_manifest, remote.workload_manifest, desired.manifest
+    if raw == completed:
+        return None
+    declared = decoded(declared)
+    if _put_in(declared, raw, completed, ROOT) is ABSENT:
         return None
     # Redacted as a whole: a name beside a value may say that it is a secret.
-    return {"manifest": _put_in(desired.manifest, raw, redactor.redact(completed), ROOT)}
+    return {"manifest": _put_in(declared, raw, redactor.redact(completed), ROOT)}
 
 
 def _put_in(desired: Any, raw: Any, completed: Any, spot: Spot) -> Any:

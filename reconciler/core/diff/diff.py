@@ -83,8 +83,9 @@ def _shown(value: Any) -> Any:
 
 def find_changes(before: Any, after: Any, *, origin: Origin = Origin.SPEC) -> list[FieldChange]:
     """Every field that differs between two JSON values, in the order of their pointers."""
-    differences = _compare(decoded(before), decoded(after), "")
-    changes = [replace(change, origin=origin) for change in differences]
+    changes = [*_compare(decoded(before), decoded(after), "")]
+    if origin is not Origin.SPEC:
+        changes = [replace(change, origin=origin) for change in changes]
     return sorted(changes, key=lambda change: _sort_key(change.pointer))
 
 
@@ -180,14 +181,15 @@ def _has_same_booleans(a: Any, b: Any) -> bool:
         for key, item in a.items():
             if isinstance(item, str):
                 continue
-            if not _has_same_booleans(item, b[key]):
+            other = b[key]
+            if item is not other and not _has_same_booleans(item, other):
                 return False
         return True
     if isinstance(a, list):
         for item, other in zip(a, b, strict=True):
             if isinstance(item, str):
                 continue
-            if not _has_same_booleans(item, other):
+            if item is not other and not _has_same_booleans(item, other):
                 return False
         return True
     if isinstance(a, MAPS):

@@ -27,11 +27,13 @@ from reconciler.core.planning.actions import (
 )
 from reconciler.core.planning.in_place import update_rules
 from reconciler.core.protocol.live import LiveWorkload
+from reconciler.core.stored_json import decoded
 from reconciler.kinds.updates import Surge, count_surge, covers, spec_of
 
 
 def with_gpus(action: AnyAction, running: Json | None, desired: Desired | None) -> AnyAction:
     """An action with its effect: `running` runs now, if anything does, and `desired` is wanted."""
+    running = decoded(running)
     before = count_gpus(running.get("manifest", {})) if running is not None else GpuRequest()
     after = _gpus_after(action, before, desired)
     since = None
@@ -75,7 +77,7 @@ def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) 
     match action:
         case Update(document=document):
             # Others may keep fields of it, and may have set what nobody declares.
-            return count_gpus((document or {}).get("manifest", {}))
+            return count_gpus({} if document is None else document.get("manifest", {}))
         case Create(desired=sent) | Replace(desired=sent) | Resolve(desired=sent):
             # What is sent may keep a number of replicas that runs.
             body = sent or desired
@@ -90,9 +92,9 @@ def _gpus_after(action: AnyAction, before: GpuRequest, desired: Desired | None) 
 
 def _peak(action: Update, running: Json, effect: GpuEffect) -> float | None:
     """What an update takes while old and new pods run side by side, if that is more than either."""
-    before, after = running.get("manifest", {}), (action.document or {}).get("manifest", {})
     if not _exchanges_pods(action):
         return None
+    before, after = running.get("manifest", {}), (action.document or {}).get("manifest", {})
     rules = update_rules(after)
     if rules.surge is Surge.BOTH:
         return effect.before + effect.after if effect.before and effect.after else None

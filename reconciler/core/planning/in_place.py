@@ -42,7 +42,10 @@ def mark_forcing(
             marked.append(replace(change, forces_replace=True))
         else:
             reason = find_obstacle(change.pointer, running, declared)
-            marked.append(replace(change, forces_replace=bool(reason), reason=reason))
+            is_marked = (change.forces_replace, change.reason) == (bool(reason), reason)
+            marked.append(
+                change if is_marked else replace(change, forces_replace=bool(reason), reason=reason)
+            )
     return tuple(marked)
 
 

@@ -34,6 +34,9 @@ def renew_row(row: Recorded, redactor: Redactor, *, plain: Any = None) -> Record
         "refusal": redactor.strict.redact(row.refusal),
     }
     change = _renew_change(row.change, redactor, plain)
+    is_same = spec is row.spec and echo is row.echo and change is row.change
+    if is_same and texts == {"message": row.message, "refusal": row.refusal}:
+        return row
     renewed = replace(row, spec=spec, echo=echo, change=change, **texts)
     # Callers tell by identity whether there is anything to record.
     if renewed == row:

@@ -9,7 +9,15 @@ from enum import Enum
 from typing import Any
 
 from reconciler.core.diff.comparison import SpecChanges
-from reconciler.core.diff.diff import ABSENT, FieldChange, Origin, find_changes, is_ignored, undo
+from reconciler.core.diff.diff import (
+    ABSENT,
+    FieldChange,
+    Origin,
+    find_changes,
+    is_ignored,
+    is_same,
+    undo,
+)
 from reconciler.core.diff.equality import reword
 from reconciler.core.lifecycle import (
     Lifecycle,
@@ -22,6 +30,7 @@ from reconciler.core.model import (
 from reconciler.core.planning.renewal import renew
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.marks import is_redacted
+from reconciler.core.stored_json import decoded
 from reconciler.values import dataclass
 
 
@@ -58,10 +67,15 @@ def submit(
     `keeps`, a field under ignoreChanges keeps its value of what runs; without, nothing could be
     read that could be kept, and the spec's value is sent.
     """
-    # What a server says is hidden by stricter rules: a mark may be of a text that the spec shows.
-    runs = renew(runs, redactor, plain=desired.spec)
-    # A server may write the same in another form, and that is no change.
-    differences = find_changes(reword(runs, like=since.spec), since.spec)
+    if since.row.is_declared and is_same(runs, decoded(since.row.spec)):
+        # What was compared with the record already, and renewed before that.
+        differences = list(since.changes)
+    else:
+        # What a server says is hidden by stricter rules: a mark may be of a text that the spec
+        # shows.
+        runs = renew(runs, redactor, plain=desired.spec)
+        # A server may write the same in another form, and that is no change.
+        differences = find_changes(reword(runs, like=since.spec), since.spec)
     patterns = desired.lifecycle.ignore_changes if keeps else ()
     ignored = [change for change in differences if is_ignored(change.pointer, patterns)]
     # Of a secret only its digest is known here, and a digest must never be sent.

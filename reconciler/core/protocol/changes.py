@@ -66,13 +66,14 @@ def declared_by_us(row: Recorded, rev: str) -> Json:
 
     Where several declare a field, the one that is shown says its value.
     """
-    declared: Any = decoded(as_shown(row, rev).spec)
-    change = row.change
+    shown, change = as_shown(row, rev).spec, row.change
+    declared: Any = decoded(shown)
     others = [row.spec, *(sent.spec for sent in change.superseded)]
     if change.open is not None:
         others.append(change.open.spec)
     for other in others:
-        declared = _declare_both(declared, decoded(other))
+        if other is not shown:
+            declared = _declare_both(declared, decoded(other))
     document: Json = declared
     return document
 

@@ -68,12 +68,15 @@ class SecretHints:
     MAX_PIECES = 50_000
     MAX_PIECE = 64
     SHORT = 128
+    # A run asks of one document several times in a row, and once more when a server repeats it.
+    MAX_DOCUMENT = 8192
 
     def __init__(self, names: tuple[str, ...] = ()) -> None:
         self._names = tuple(_as_bytes(name).decode("latin-1") for name in names)
         self._harmless: set[str] = set()
         self._suspicious: set[str] = set()
         self._has_hint_cached = lru_cache(maxsize=8192)(self._has_hint)
+        self._is_suspicious_cached = lru_cache(maxsize=512)(self._is_suspicious)
 
     def may_hold_secret(self, text: str) -> bool:
         """Whether a text, or a document as JSON text, has to be searched.
@@ -82,6 +85,11 @@ class SecretHints:
         """
         if len(text) <= self.SHORT:
             return self._has_hint_cached(text)
+        if len(text) <= self.MAX_DOCUMENT:
+            return self._is_suspicious_cached(text)
+        return self._is_suspicious(text)
+
+    def _is_suspicious(self, text: str) -> bool:
         # A quote within a string would be taken for its end, and a sign cut in two.
         if '\\"' in text:
             return self._has_hint(text)
