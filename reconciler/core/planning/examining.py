@@ -74,7 +74,6 @@ def is_as_recorded(row: Recorded, desired: Desired, live: Compared, world: World
         and live.seen is not LastSeen.FAILED
         and not (live.is_leaving or live.is_gone)
         and change.open is None
-        and not change.superseded
         and not change.former_markers
         and row.is_declared
         and row.lifecycle == desired.lifecycle

@@ -43,6 +43,8 @@ class Selection:
         A record without a spec belongs to the folder of the file that last declared it, so a run
         over one folder never removes what another folder owns.
         """
+        if not self.is_narrowed:
+            return list(desired), list(recorded)
         chosen = [d for d in desired if self.takes(d.address) and self._holds(d.source.file)]
         addresses = {d.address for d in chosen}
         declared = {d.address for d in desired}
