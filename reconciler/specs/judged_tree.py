@@ -13,6 +13,7 @@ from reconciler.specs.compose.to_desired import SpecContent
 from reconciler.specs.config import Config
 from reconciler.specs.discovery.files import SourceFile
 from reconciler.specs.discovery.spec_files import display_prefix
+from reconciler.specs.file_outlines import FileOutlines
 from reconciler.specs.judging import CandidateSpec, is_foreign
 from reconciler.specs.memory import (
     Entry,
@@ -41,8 +42,11 @@ from reconciler.specs.verdicts import (
 
 # Fewer files are read again before a digest could tell that they need not be.
 WORTH_REMEMBERING = 100
-# Beginning with so many files more, another process pays for itself.
-WORTH_A_PROCESS = 250
+# Fewer files are judged before it is known what they have in common.
+WORTH_COMPARING = 100
+# Beginning with so many files more, another process pays for itself: what one takes to start and
+# to send its results is little beside judging files, and much beside finding their outlines.
+WORTH_A_PROCESS, WORTH_A_PROCESS_ALIKE = 250, 10_000
 
 
 class JudgedFile(NamedTuple):
@@ -119,6 +123,12 @@ class TreeJudge:
         self.memory = None if is_small or opener.given else memory
         self.keeps = keeps
         self.judge = self.repository.judge(config)
+        self.outlines = None
+        if (
+            len(self.repository.discovered.tree.specs) >= WORTH_COMPARING
+            and self.repository.is_plain
+        ):
+            self.outlines = FileOutlines(self.repository.defaults, self.judge_reading, keeps=keeps)
         self.identities: dict[str, FileIdentities] = {}
         self.remembered: Mapping[str, Entry] = self.memory.recall() if self.memory else {}
 
@@ -185,8 +195,10 @@ class TreeJudge:
         first, others = pending[:WORTH_A_PROCESS], pending[WORTH_A_PROCESS:]
         known.update((file.name, self.judge_file(file)) for file in first)
         self.need_specs(known.values())
+        are_alike = self.outlines is not None and self.outlines.are_common
+        worth = WORTH_A_PROCESS_ALIKE if are_alike else WORTH_A_PROCESS
         # A policy is asked about all specs, and in this process.
-        count = usable_processes(0 if self.repository.policies else len(pending) // WORTH_A_PROCESS)
+        count = usable_processes(0 if self.repository.policies else len(pending) // worth)
         if count == 1:
             known.update((file.name, self.judge_file(file)) for file in others)
         else:
@@ -219,6 +231,8 @@ class TreeJudge:
         """Read a file, and check each spec in it by itself."""
         sources = self.repository.sources
         data = self.opener.read(file)
+        if self.outlines and (known := self.outlines.find(file, data)):
+            return JudgedFile(file, *known, self.identify(file, data))
         reading = read_data(data, file.name)
         sources.references.clear()
         candidates = self.opener.compose(file, reading)
@@ -230,6 +244,13 @@ class TreeJudge:
         if any(candidate.spec is not None and candidate.spec.broken for candidate in candidates):
             identity = None
         return JudgedFile(file, verdict, self.contents_of(verdict, candidates), identity, written)
+
+    def judge_reading(
+        self, file: SourceFile, reading: Reading
+    ) -> tuple[FileVerdict, Sequence[CandidateSpec]]:
+        """What the checks say of a text that refers to no other file."""
+        candidates = self.opener.compose(file, reading)
+        return self.verdict_on(reading, candidates, []), candidates
 
     def verdict_on(
         self,

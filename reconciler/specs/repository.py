@@ -82,6 +82,13 @@ class Repository(NamedTuple):
         return frozenset(rules)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether nobody but this program, and defaults, has a say in what a spec holds."""
+        return not (self.policies or len(self.patches) or self.schemas.imported) and (
+            self.objects.outlines is not None
+        )
+
+    @property
     def unused_patches(self) -> Sequence[Diagnostic]:
         """The patches that match no spec, where there are specs at all."""
         return tuple(self.patches.unused()) if self.discovered.tree.specs else ()

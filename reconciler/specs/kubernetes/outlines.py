@@ -22,11 +22,13 @@ _TEXT, _IMAGE = "text", "image"
 _NOTHING = object()
 _LABELS = frozenset({"labels", "matchLabels"})
 # Of an image, only blanks, variables and templates are looked at.
-_ORDINARY_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*")
+IMAGE = r"[A-Za-z0-9][A-Za-z0-9._/:@-]*"
+_ORDINARY_IMAGE = re.compile(IMAGE)
 # Whatever takes this name takes all that it stands for, which are not longer. Drawn anew by each
 # process, so that no author can write it beside a name and have the two taken for the same.
 _NAME = f"n-{os.urandom(14).hex()}"
-_ORDINARY_NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,28}[a-z0-9])?")
+ORDINARY_NAME = r"[a-z](?:[-a-z0-9]{0,28}[a-z0-9])?"
+_ORDINARY_NAME = re.compile(ORDINARY_NAME)
 # Longer ones, and more of them, take more memory and time than they spare.
 _LONGEST, _MOST = 10_000, 2_000
 # Documents hold no cycles.
@@ -49,7 +51,7 @@ class Outlines:
         """
         if self._unknown > self._known + _TRIED:
             return False
-        outline = _write_outline(name, manifest)
+        outline = write_outline(name, manifest)
         if outline in self._sound:
             self._known += 1
             return True
@@ -61,7 +63,7 @@ class Outlines:
         return True
 
 
-def _write_outline(name: Any, manifest: Any) -> str:
+def write_outline(name: Any, manifest: Any) -> str:
     """The name and the manifest in JSON, without what no check looks at; empty where it is long."""
     outline = ""
     if isinstance(name, str) and _ORDINARY_NAME.fullmatch(name):

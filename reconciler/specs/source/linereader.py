@@ -34,7 +34,7 @@ _TEXT = (
 _WORD = re.compile(rf"(?:{_TEXT})\Z")
 _HEAD = re.compile(rf"( *)((?:- ){{0,4}})({_KEY})")
 _ROW = re.compile(rf"( *)((?:- ){{0,4}})(?:({_KEY}):(?: +|\Z))?(?:(?:{_TEXT})\Z|(.*))")
-_PRINTABLE = bytes([10, *range(32, 127)])
+PRINTABLE = bytes([10, *range(32, 127)])
 _QUOTED = re.compile(r"""(?:"([^"\\]*)"|'([^']*)') *(?: #.*)?""")
 # As commands are written most often.
 _QUOTED_LIST = re.compile(r'\["[^"\\]*"(?:, "[^"\\]*")*\]')
@@ -102,7 +102,7 @@ def _is_printable(text: str) -> bool:
     """Whether a text has neither control characters and tabs nor foreign line breaks."""
     # To take out of bytes what may be there is four times as fast.
     if text.isascii():
-        return not text.encode().translate(None, _PRINTABLE)
+        return not text.encode().translate(None, PRINTABLE)
     return text.replace("\n", "").isprintable()
 
 

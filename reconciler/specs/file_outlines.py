@@ -1,0 +1,312 @@
+"""Files that differ from one that was judged only in texts that no check looks at.
+
+Most specs of a team are copies with other names, images, arguments, values of variables and
+comments. A text is taken apart into slots, which may hold these, and the frame around them. What is
+judged is its outline: the same text with marks in such slots; and where these have got to says
+whether a check looks at them. A file with a known outline is neither parsed nor judged.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from reconciler.core.model import Address
+from reconciler.core.stored_json import encode
+from reconciler.specs.compose.composed_spec import INLINE
+from reconciler.specs.compose.defaults import Defaults
+from reconciler.specs.compose.to_desired import SpecContent
+from reconciler.specs.discovery.files import SourceFile
+from reconciler.specs.judging import CandidateSpec
+from reconciler.specs.kubernetes.outlines import IMAGE, ORDINARY_NAME, write_outline
+from reconciler.specs.rules.suppressions import MARK
+from reconciler.specs.source.documents import Reading
+from reconciler.specs.source.fileaccess import ReadFailure
+from reconciler.specs.source.linereader import PRINTABLE, read_lines
+from reconciler.specs.source.source_text import SourceText
+from reconciler.specs.verdicts import NO_FINDINGS, FileVerdict, SpecFacts
+
+# Longer files, and more outlines, take more memory and time than they spare. Within these bounds
+# no object is as large as Kubernetes may store, whatever its slots hold.
+_LONGEST, _LONGEST_DEFAULTS, _MOST = 10_000, 100_000, 1_000
+# So many files show whether those of a repository are alike.
+_TRIED = 300
+
+# What begins with a letter is text to both versions of YAML, but for these words.
+_TEXT = r'(?!(?i:true|false|null|yes|no|on|off|y|n)(?:["\s]|\Z))'
+_END = r"(?=[ ]*$|[ ]+\#)"
+_PLAIN = rf"{_TEXT}[A-Za-z][A-Za-z0-9._/@-]*(?::[A-Za-z0-9._/@-]+)*"
+# Texts in quotes, plain ones in two fields, and comments. Each alternative begins with a character
+# of its own and looks back behind that: in front of it, the search would take five times as long.
+_SLOT = re.compile(
+    rf"""
+    (   "[^"\\\n]+"
+    |   :(?<=image:)[ ](?:"{IMAGE}"|{_PLAIN}){_END}
+    |   :(?<=value:)[ ]{_PLAIN}{_END}
+    |   \#(?<!\S\#).*
+    )""",
+    re.VERBOSE | re.MULTILINE,
+)
+# The first name in the metadata is taken for that of the workload; its outline says if it is.
+_NAME_LINE = re.compile(rf' name: "?({_TEXT}{ORDINARY_NAME})"?$', re.MULTILINE)
+_PROJECT_ID = re.compile(r'"[A-Za-z0-9-]{1,36}"')
+
+# What stands for a name, for the id of a project and, with a number, for what a slot holds. Drawn
+# anew by each process, so that no author can write them. The first two take whatever they stand
+# for, which is not longer. A text in quotes may hold blanks, and so does its mark.
+_NAME, _PROJECT = f"w-{os.urandom(14).hex()}", f"w-{os.urandom(17).hex()}"
+_MARK = f"w-{os.urandom(12).hex()}-"
+
+
+class _Frame(NamedTuple):
+    """A frame, with the kind of each slot in front, and what its slots are.
+
+    `outlines` are known by what the `fixed` slots hold, and are None where there is something to
+    find. `project` is the slot of the project's id.
+    """
+
+    text: str
+    fixed: Sequence[int]
+    project: int | None
+    outlines: dict[tuple[str, ...], _Outline | None]
+
+
+class _Outline(NamedTuple):
+    """What is known of all files with an outline in which there is nothing to find.
+
+    The manifest of its content has a `%s` for what each of the `filled` slots holds.
+    """
+
+    facts: SpecFacts
+    content: SpecContent | None
+    filled: Sequence[int]
+
+    def facts_of(self, file: str, name: str, project: str | None) -> SpecFacts:
+        """The facts of one of these files."""
+        return self.facts._replace(
+            file=file,
+            name=name,
+            object_name=name,
+            project=self.facts.project if project is None else project,
+        )
+
+    def contents_of(self, facts: SpecFacts, slots: Sequence[str]) -> Sequence[SpecContent]:
+        """The content of the spec in one of these files, if contents are kept."""
+        if self.content is None:
+            return ()
+        metadata = self.content.metadata.replace(_NAME, facts.name)
+        # As it is written: what a slot holds has neither quotes nor backslashes.
+        manifest = self.content.manifest % tuple([f'"{_inside(slots[n])}"' for n in self.filled])
+        content = self.content._replace(
+            metadata=metadata.replace(_PROJECT, facts.project),
+            manifest=manifest.replace(_NAME, facts.name),
+        )
+        return (content,)
+
+
+class _Frames(NamedTuple):
+    """The frames of the files that the same `defaults` reach; None for one that others read."""
+
+    defaults: str
+    frames: dict[str, _Frame | None]
+
+
+class FileOutlines:
+    """The outlines of a run; `judge` judges a text that refers to no file. `keeps`: `TreeJudge`."""
+
+    def __init__(
+        self,
+        defaults: Defaults,
+        judge: Callable[[SourceFile, Reading], tuple[FileVerdict, Sequence[CandidateSpec]]],
+        *,
+        keeps: bool,
+    ) -> None:
+        self._defaults = defaults
+        self._judge = judge
+        self._keeps = keeps
+        self._by_chain: dict[int, _Frames] = {}
+        self._by_folder: dict[str, _Frames] = {}
+        self._known, self._unknown, self._count = 0, 0, 0
+
+    @property
+    def are_common(self) -> bool:
+        """Whether most files that were asked about so far have a known outline."""
+        return self._known > self._unknown
+
+    def find(
+        self, file: SourceFile, data: bytes | ReadFailure
+    ) -> tuple[FileVerdict, Sequence[SpecContent]] | None:
+        """What is known of a file, and the content of its spec; None where it has to be judged."""
+        if (
+            isinstance(data, ReadFailure)
+            or len(data) > _LONGEST
+            or self._unknown > self._known + _TRIED
+            or file.name.endswith(".json")
+            or data.translate(None, PRINTABLE)
+        ):
+            return None
+        found = self._find(file, data.decode("ascii"))
+        if found is None:
+            self._unknown += 1
+        else:
+            self._known += 1
+        return found
+
+    def _find(
+        self, file: SourceFile, text: str
+    ) -> tuple[FileVerdict, Sequence[SpecContent]] | None:
+        frames = self._frames_of(file.name.rpartition("/")[0])
+        written = _NAME_LINE.search(text, max(0, text.find("\nmetadata:")))
+        # A check may compare a name with what defaults say.
+        if written is None or MARK in text or f'"{written[1]}"' in frames.defaults:
+            return None
+        name, parts = written[1], _SLOT.split(text)
+        slots = parts[1::2]
+        kinds = "".join([slot[0] for slot in slots])
+        around = "\0".join([kinds, *parts[::2]]).replace(name, _NAME)
+        frame = frames.frames.get(around) or self._add_frame(frames, around)
+        if frame is None:
+            return None
+        quoted = f'"{name}"'
+        fixed = tuple([f'"{_NAME}"' if slots[n] == quoted else slots[n] for n in frame.fixed])
+        outline = frame.outlines.get(fixed) or self._add_outline(file, frame, fixed)
+        project = None if frame.project is None else slots[frame.project]
+        if outline is None or (project and not _PROJECT_ID.fullmatch(project)):
+            return None
+        facts = outline.facts_of(file.name, name, project and _inside(project))
+        verdict = FileVerdict(facts=[facts], findings=[NO_FINDINGS])
+        return verdict, outline.contents_of(facts, slots)
+
+    def _frames_of(self, folder: str) -> _Frames:
+        frames = self._by_folder.get(folder)
+        if frames is None:
+            # The defaults keep their chains, so that no other one gets its number.
+            chain = self._defaults.reaching(folder)
+            if id(chain) not in self._by_chain:
+                self._by_chain[id(chain)] = _Frames(encode(chain.value), {})
+            frames = self._by_folder[folder] = self._by_chain[id(chain)]
+        return frames
+
+    def _may_add(self) -> bool:
+        self._count += 1
+        return self._count <= _MOST
+
+    def _add_frame(self, frames: _Frames, around: str) -> _Frame | None:
+        """Find out what the slots of a frame are, by a text with a mark in each of them."""
+        is_long = len(frames.defaults) > _LONGEST_DEFAULTS
+        if is_long or around in frames.frames or not self._may_add():
+            return None
+        marks = _marks_for(around)
+        document = read_lines(SourceText(file="", text=_assemble(around, marks)))
+        frame = None
+        if document is not None:
+            places = _Places(document.value)
+            fixed = [number for number, mark in enumerate(marks) if not places.is_free(mark)]
+            project = next((n for n in fixed if places.project == _inside(marks[n])), None)
+            frame = _Frame(around, [n for n in fixed if n != project], project, {})
+        frames.frames[around] = frame
+        return frame
+
+    def _add_outline(
+        self, file: SourceFile, frame: _Frame, fixed: tuple[str, ...]
+    ) -> _Outline | None:
+        """Judge the outline of the texts with a frame whose fixed slots hold the same."""
+        if fixed in frame.outlines or not self._may_add():
+            return None
+        slots = _marks_for(frame.text)
+        marks = dict(enumerate(slots))
+        for number, text in zip(frame.fixed, fixed, strict=True):
+            slots[number] = text
+            del marks[number]
+        if frame.project is not None:
+            slots[frame.project] = f'"{_PROJECT}"'
+            del marks[frame.project]
+        outline = self._judge_outline(file, _assemble(frame.text, slots), marks)
+        frame.outlines[fixed] = outline
+        return outline
+
+    def _judge_outline(
+        self, file: SourceFile, text: str, marks: Mapping[int, str]
+    ) -> _Outline | None:
+        """What is known of a text with marks; None where there is something to find."""
+        document = read_lines(SourceText(file=file.name, text=text))
+        if document is None:
+            return None
+        verdict, (candidate,) = self._judge(file, Reading(documents=(document,)))
+        (facts,), spec = verdict.facts, candidate.spec
+        if not (spec and facts and facts.is_sound) or facts.manifest:
+            return None
+        if verdict.text or verdict.findings != [NO_FINDINGS]:
+            return None
+        places = _Places(spec.value)
+        if not (places.are_own and all(map(places.is_free, marks.values()))):
+            return None
+        if not self._keeps:
+            return _Outline(facts, None, ())
+        content = SpecContent.of(spec, Address(project=facts.project, name=facts.name))
+        manifest = content.manifest.replace("%", "%%")
+        texts = {n: f'"{_inside(mark)}"' for n, mark in marks.items() if mark[0] != "#"}
+        filled = sorted(texts, key=lambda number: manifest.index(texts[number]))
+        for written in texts.values():
+            manifest = manifest.replace(written, "%s")
+        return _Outline(facts, content._replace(manifest=manifest), filled)
+
+
+class _Places:
+    """Where marks have got to in the value of an outline."""
+
+    def __init__(self, value: dict[str, Any]) -> None:
+        self._whole = encode(value)
+        others = dict(value)
+        manifest, metadata = others.pop(INLINE, None), others.get("metadata")
+        self.project: Any = None
+        if isinstance(metadata, dict):
+            self.project = metadata.get("projectId")
+            others["metadata"] = {
+                field: part
+                for field, part in metadata.items()
+                if (field, part) not in (("name", _NAME), ("projectId", _PROJECT))
+            }
+        outline = write_outline(_NAME, manifest) if isinstance(manifest, dict) else ""
+        # What has no outline is looked at as a whole.
+        self._looked_at = encode(others) + (outline or self._whole)
+
+    @property
+    def are_own(self) -> bool:
+        """Whether no check looks at the name and the project's id but as such.
+
+        As a part of a word, a name might make a number or a boolean of the whole.
+        """
+        is_whole = self._whole.count(f'"{_NAME}"') == self._whole.count(_NAME)
+        return is_whole and not (_NAME in self._looked_at or _PROJECT in self._looked_at)
+
+    def is_free(self, mark: str) -> bool:
+        """Whether no check looks at what a slot holds, by the mark in it.
+
+        A comment is no part of the value. A text in the value is one by itself there: what stands
+        in a longer one might end that.
+        """
+        if mark[0] == "#":
+            return mark[1:] not in self._whole
+        text = _inside(mark)
+        return f'"{text}"' in self._whole and text not in self._looked_at
+
+
+def _marks_for(around: str) -> list[str]:
+    """A mark for each slot of a frame, of its kind."""
+    marks = {"#": f"#{_MARK}%d.", '"': f'"{_MARK}%d. "', ":": f": {_MARK}%d."}
+    return [marks[kind] % number for number, kind in enumerate(around.partition("\0")[0])]
+
+
+def _inside(slot: str) -> str:
+    """The text that a slot holds, where that is no comment."""
+    return slot[1:-1] if slot[0] == '"' else slot[2:].strip('"')
+
+
+def _assemble(around: str, slots: Sequence[str]) -> str:
+    """The text with a frame, and something in its slots."""
+    _, *pieces = around.split("\0")
+    return "".join(chain.from_iterable(zip(pieces, [*slots, ""], strict=True)))
