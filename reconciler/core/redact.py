@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HIDDEN = "(hidden)"
 # A shorter secret would be found within ordinary words of a message.
 _SHORTEST = 4
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_BASE64 = r"[A-Za-z0-9+/_-]{16,}={0,2}"
 # Where the manifest ends in a canonical document: what follows are its few other fields.
 _METADATA = ',"metadata":{'
 
@@ -141,7 +141,7 @@ def blank(text: str, secrets: Collection[str] = (), rules: RedactionRules = BUIL
             text = text.replace(form, HIDDEN) if form else text
             form = json.dumps(form)[1:-1]
     if secrets:
-        text = _BASE64.sub(lambda run: HIDDEN if _encodes(run[0], secrets) else run[0], text)
+        text = re.sub(_BASE64, lambda run: HIDDEN if _encodes(run[0], secrets) else run[0], text)
     return str(_Blanker(rules).redact(text))
 
 

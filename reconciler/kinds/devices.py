@@ -15,9 +15,7 @@ TIME_SLICE_PREFIX = "nvidia.com/gpu."
 _WHOLE = frozenset({WHOLE_GPU, "nvidia.com/pgpu", "amd.com/gpu"})
 # NVIDIA's network devices. Whatever else it registers is a GPU or a part of one, such as the vGPU
 # `nvidia.com/GRID_T4-2Q`.
-_NETWORK = re.compile(
-    r"nvidia\.com/(?:hostdev|rdma|roce|sriov|ib|ipoib|macvlan|mlnx|bf|net|resibp|cx)", re.IGNORECASE
-)
+_NETWORK = r"(?i)nvidia\.com/(?:hostdev|rdma|roce|sriov|ib|ipoib|macvlan|mlnx|bf|net|resibp|cx)"
 _ACCELERATOR = re.compile(
     r"(?:nvidia\.com|amd\.com|gpu\.intel\.com|habana\.ai|cloud-tpus\.google\.com)/"
     r"|aws\.amazon\.com/neuron|huawei\.com/ascend|qualcomm\.com/qaic"
@@ -25,7 +23,7 @@ _ACCELERATOR = re.compile(
     r"|(?:.*/)?(?:[^/]*[^a-z/])?[psv]?(?:gpu|npu|tpu|mlu|dcu|xpu|vcuda)[^/]*\Z",
     re.IGNORECASE,
 )
-_VIRTUAL_GPU = re.compile(r"-[0-9]+(?:-[0-9]+)?(?:ME)?[ABCQ]\Z")
+_VIRTUAL_GPU = r"-[0-9]+(?:-[0-9]+)?(?:ME)?[ABCQ]\Z"
 
 
 class Device(Enum):
@@ -43,14 +41,14 @@ def device_of(resource: str) -> Device | None:
         return Device.WHOLE
     if resource.startswith(MIG_PREFIX):
         return Device.MIG
-    if _ACCELERATOR.match(resource) and not _NETWORK.match(resource):
+    if _ACCELERATOR.match(resource) and not re.match(_NETWORK, resource):
         return Device.OTHER
     return None
 
 
 def is_virtual(device: str) -> bool:
     """Whether a device of a virtual machine is a vGPU, by the names of NVIDIA's profiles."""
-    return _VIRTUAL_GPU.search(device) is not None
+    return re.search(_VIRTUAL_GPU, device) is not None
 
 
 def describe_device(resource: str) -> str:

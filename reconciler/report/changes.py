@@ -48,8 +48,8 @@ PLAIN_MARK = "(sensitive)"
 
 Sign = Literal["+", "-", "~", " ", "@"]
 # A text as the state has it: stand-ins for secrets within it, each a digest that tells them apart.
-_STAND_IN = re.compile(r"\(sensitive [0-9a-f]{16}\)")
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_STAND_IN = r"\(sensitive [0-9a-f]{16}\)"
+_PLAIN_KEY = r"[A-Za-z_][A-Za-z0-9_./-]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +277,7 @@ def _secret_words(before: Sequence[str], after: Sequence[str]) -> str:
 
 def _reveal(text: str, mask: str = PLAIN_MARK) -> str:
     """A text as it is shown: stand-ins of secrets without the digests that tell them apart."""
-    return mask if _STAND_IN.fullmatch(text.strip('"')) else spell_marks(text, mask)
+    return mask if re.fullmatch(_STAND_IN, text.strip('"')) else spell_marks(text, mask)
 
 
 def _common(before: Sequence[str], after: Sequence[str]) -> tuple[int, int]:
@@ -297,7 +297,7 @@ def _cut_around(text: str, head: int, tail: int, width: int) -> str:
     """
     if len(text) <= width:
         return text
-    marks = [match.span() for match in _STAND_IN.finditer(text)]
+    marks = [match.span() for match in re.finditer(_STAND_IN, text)]
 
     def down(at: int) -> int:
         return next((begin for begin, end in marks if begin < at < end), at)
@@ -327,10 +327,10 @@ def _settle_secrets(before: str, after: str) -> tuple[str, str]:
     """Two texts in which a secret that both have stands for itself, and is no difference."""
     if not (is_redacted(before) and is_redacted(after)):
         return before, after
-    same = {*_STAND_IN.findall(before)} & {*_STAND_IN.findall(after)}
+    same = {*re.findall(_STAND_IN, before)} & {*re.findall(_STAND_IN, after)}
 
     def settle(text: str) -> str:
-        return _STAND_IN.sub(lambda mark: PLAIN_MARK if mark[0] in same else mark[0], text)
+        return re.sub(_STAND_IN, lambda mark: PLAIN_MARK if mark[0] in same else mark[0], text)
 
     return settle(before), settle(after)
 
@@ -345,7 +345,7 @@ def _outline(value: Any) -> Iterator[str]:
     """A map or list in the manner of YAML, a scalar a line."""
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
-            name = key if _PLAIN_KEY.fullmatch(key) else _json(key)
+            name = key if re.fullmatch(_PLAIN_KEY, key) else _json(key)
             if isinstance(item, Mapping | list) and item:
                 yield f"{name}:"
                 yield from (f"  {line}" for line in _outline(item))

@@ -17,7 +17,7 @@ from reconciler.state.state_errors import explain_errors
 MAX_BACKUPS = 5
 _SUFFIX = ".db"
 # What this program names a backup that it makes by itself; people keep other copies there, too.
-_OURS = re.compile(r"([0-9]{8}T[0-9]{6}\.[0-9]{6})Z-serial-([0-9]+)\.db")
+_OURS = r"([0-9]{8}T[0-9]{6}\.[0-9]{6})Z-serial-([0-9]+)\.db"
 _STAMP = "%Y%m%dT%H%M%S.%f"
 
 
@@ -40,7 +40,7 @@ def list_copies(path: Path) -> list[StateCopy]:
     """The backups that this program made by itself, the newest first."""
     copies = []
     for file in list_backups(path):
-        if ours := _OURS.fullmatch(file.name):
+        if ours := re.fullmatch(_OURS, file.name):
             taken_at = datetime.strptime(ours[1], _STAMP).replace(tzinfo=UTC)
             copies.append(
                 StateCopy(name=str(file), taken_at=taken_at.isoformat(), serial=int(ours[2]))
@@ -87,7 +87,7 @@ def back_up(path: Path, to: Path) -> None:
 
 def rotate(path: Path, newest: Path) -> None:
     """Keep the last few backups of a state, the newest one whatever the clock said."""
-    automatic = (file for file in list_backups(path) if _OURS.fullmatch(file.name))
+    automatic = (file for file in list_backups(path) if re.fullmatch(_OURS, file.name))
     older = [file for file in automatic if file != newest]
     for file in older[MAX_BACKUPS - 1 :]:
         file.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from reconciler.errors import StateError
 # The content of the `.gitignore` in a folder that holds states and nothing else.
 GITIGNORE = "# The state is not source code.\n*\n"
 
-_UNFINISHED = re.compile(r"\.(.+)\.[0-9a-f]{32}(?:-journal)?")
+_UNFINISHED = r"\.(.+)\.[0-9a-f]{32}(?:-journal)?"
 
 
 def unfinished_path(path: Path) -> Path:
@@ -22,7 +22,7 @@ def unfinished_path(path: Path) -> Path:
 
 def finished_name(name: str) -> str | None:
     """The name for which `unfinished_path` made this hidden one; None for any other name."""
-    unfinished = _UNFINISHED.fullmatch(name)
+    unfinished = re.fullmatch(_UNFINISHED, name)
     return unfinished[1] if unfinished else None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 # No quantity of Kubernetes is longer, and digits without a bound would fill the memory.
 _LONGEST = 64
 _LARGEST = 10**_LONGEST
-_QUANTITY = re.compile(
+_QUANTITY = (
     r"(?P<sign>[+-]?)(?:(?P<whole>[0-9]+)\.?(?P<part>[0-9]*)|\.(?P<only>[0-9]+))"
     r"(?:(?P<suffix>[numkMGTPE]|[KMGTPE]i)|[eE](?P<exponent>[+-]?[0-9]{1,3}))?"
 )
@@ -37,7 +37,7 @@ def normal_quantity(value: Any) -> Any:
         return value
     else:
         text = repr(value) if -_LARGEST < value < _LARGEST else ""
-    quantity = _QUANTITY.fullmatch(text)
+    quantity = re.fullmatch(_QUANTITY, text)
     if quantity is None:
         return value
     part = quantity["part"] or quantity["only"] or ""

@@ -11,7 +11,7 @@ from reconciler.core.model import Desired, Json
 from reconciler.core.protocol.marker import COMMIT, Marker, mark, with_annotations
 
 # Characters that YAML forbids or folds in their raw form; JSON leaves them as they are.
-_NOT_RAW_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_NOT_RAW_IN_YAML = "[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
 
 
 def make_body(desired: Desired, marker: Marker, commit: str = "") -> dict[str, Any]:
@@ -29,7 +29,7 @@ def create_body(metadata: Json, manifest: Json, *, encoded: bool = False) -> dic
     # The server reads this as YAML, whose parsers refuse the surrogate pairs of JSON in ASCII. So
     # characters stay as they are, and only those that YAML cannot hold are escaped.
     text = json.dumps(dict(manifest), ensure_ascii=False, allow_nan=False)
-    text = _NOT_RAW_IN_YAML.sub(lambda character: f"\\u{ord(character[0]):04x}", text)
+    text = re.sub(_NOT_RAW_IN_YAML, lambda character: f"\\u{ord(character[0]):04x}", text)
     return {
         "metadata": metadata,
         "manifestBase64Encoded": base64.b64encode(text.encode()).decode("ascii"),

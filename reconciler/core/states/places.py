@@ -14,18 +14,19 @@ DEFAULT_SCHEMA = "reconciler"
 _SCHEMES = ("postgresql", "postgres")
 # S3 and what speaks its language, Google Cloud Storage, Azure Blob Storage.
 _OBJECT_SCHEMES = ("s3", "gs", "az")
+# Compiled when a place is read that is no file, as most are.
 # Plain enough to stand in SQL without quotes, so that a DBA types it as it is written here.
-_SCHEMA = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,62}")
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:]*)(:\d{1,5})?")
-_PARAMETER = re.compile(r"([a-z_]+)=(.*)")
+_SCHEMA = r"(?!pg_)[a-z_][a-z0-9_]{0,62}"
+_HOST = r"(\[[0-9A-Fa-f:.%]+\]|[^\[\]:]*)(:\d{1,5})?"
+_PARAMETER = r"([a-z_]+)=(.*)"
 # Of libpq's parameters, and of what somebody may take for one of them.
-_SECRET = re.compile(r"pas+w|pwd|secret|scram_")
-_BUCKET_SECRET = re.compile(r"(?i)key|secret|token|sig|sas|pas+w|pwd|cred")
+_PRIVATE = r"pas+w|pwd|secret|scram_"
+_BUCKET_PRIVATE = r"(?i)key|secret|token|sig|sas|pas+w|pwd|cred"
 # Of names in a bucket: what every store keeps as it is, and what leads out of no folder. A bucket's
 # name becomes a part of the server's address.
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]")
-_FOLDER = re.compile(r"(?!\.)[A-Za-z0-9._-]+")
-_REGION = re.compile(r"[a-z0-9-]+")
+_BUCKET = r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"
+_FOLDER = r"(?!\.)[A-Za-z0-9._-]+"
+_REGION = r"[a-z0-9-]+"
 # What a file that a pull request can change may say of a connection: others write files, choose
 # weaker logins or read what is none of their business.
 _OF_REPOSITORY = frozenset(
@@ -200,13 +201,13 @@ def _parse_url(after_scheme: str, stack: str, *, may_hold_password: bool) -> Pos
     parameters: list[str] = []
     schema = DEFAULT_SCHEMA
     for item in query.split("&") if mark else ():
-        parameter = _PARAMETER.fullmatch(item)
+        parameter = re.fullmatch(_PARAMETER, item)
         if parameter is None:
             raise _unreadable("a parameter has the form NAME=VALUE")
         name, value = parameter.groups()
         if name == "schema":
             schema = unquote(value)
-        elif _SECRET.search(name):
+        elif re.search(_PRIVATE, name):
             secrets[name] = unquote(value)
         else:
             parameters.append(item)
@@ -215,9 +216,9 @@ def _parse_url(after_scheme: str, stack: str, *, may_hold_password: bool) -> Pos
     hosts = address.partition("/")[0].split(",")
     if "@" in address or not after_scheme.isprintable() or " " in after_scheme:
         raise _unreadable("write @, : and / of a user or a password as %40, %3A and %2F")
-    if not all(_HOST.fullmatch(host) for host in hosts):
+    if not all(re.fullmatch(_HOST, host) for host in hosts):
         raise _unreadable("a host has the form NAME, NAME:PORT or [ADDRESS]:PORT")
-    if not _SCHEMA.fullmatch(schema):
+    if not re.fullmatch(_SCHEMA, schema):
         raise _unreadable("a schema has small letters, digits and _, and does not begin with pg_")
     url = f"postgresql://{user}{at}{address}{'?' if parameters else ''}{'&'.join(parameters)}"
     return PostgresPlace(url=url, schema=schema, stack=stack, secrets=secrets)
@@ -226,17 +227,17 @@ def _parse_url(after_scheme: str, stack: str, *, may_hold_password: bool) -> Pos
 def _parse_bucket(scheme: str, after_scheme: str, stack: str) -> ObjectPlace:
     """Read what follows the scheme; raises PlaceError."""
     address, mark, query = after_scheme.partition("?")
-    if "@" in after_scheme or _BUCKET_SECRET.search(query):
+    if "@" in after_scheme or re.search(_BUCKET_PRIVATE, query):
         raise PasswordError("set the credentials in the environment, as the cloud's own tools do")
     bucket, _, prefix = address.rstrip("/").partition("/")
     region = query.removeprefix("region=")
-    if mark and (scheme != "s3" or region == query or not _REGION.fullmatch(region)):
+    if mark and (scheme != "s3" or region == query or not re.fullmatch(_REGION, region)):
         raise _unreadable_bucket("the only parameter is region=NAME, of s3:// alone")
-    if not _BUCKET.fullmatch(bucket):
+    if not re.fullmatch(_BUCKET, bucket):
         raise _unreadable_bucket(f"it has the form {scheme}://BUCKET/FOLDER")
-    if prefix and not all(_FOLDER.fullmatch(part) for part in prefix.split("/")):
+    if prefix and not all(re.fullmatch(_FOLDER, part) for part in prefix.split("/")):
         raise _unreadable_bucket("a folder has letters, digits, ., _ and -")
-    if stack and not _FOLDER.fullmatch(stack):
+    if stack and not re.fullmatch(_FOLDER, stack):
         raise PlaceError(
             "the stack is a folder in the bucket, and its name cannot be one",
             "give the stack a name of letters, digits, ., _ and -",

@@ -11,11 +11,11 @@ import unicodedata
 _HARMFUL = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # What runners read as a command anywhere in a line of a log: `##[group]` (GitHub, Azure),
 # `##vso[task.setvariable …]` (Azure), `##teamcity[…]`.
-_BRACKETED = re.compile(r"#(?=#\w*\[)")
+_BRACKETED = r"#(?=#\w*\[)"
 # What GitHub reads as one at the beginning of a line, whatever blanks stand before it; and what
 # begins, without blanks, a group of lines at Buildkite, under another name and perhaps folded.
 # (GitLab's sections need an escape sequence, which is spelt out as such.)
-_LEADING = re.compile(r"^[^\S\n]*:(?=:)|^([-+~^])(?=\1\1 )", re.MULTILINE)
+_LEADING = r"(?m)^[^\S\n]*:(?=:)|^([-+~^])(?=\1\1 )"
 
 
 def escape_terminal(text: str, *, keep: str = "") -> str:
@@ -26,8 +26,8 @@ def escape_terminal(text: str, *, keep: str = "") -> str:
     ):
         return text
     # Before anything else: these are made of printable ASCII, which the short way lets pass.
-    text = _BRACKETED.sub(r"\\x23", text)
-    text = _LEADING.sub(lambda match: match[0][:-1] + _spell(match[0][-1]), text)
+    text = re.sub(_BRACKETED, r"\\x23", text)
+    text = re.sub(_LEADING, lambda match: match[0][:-1] + _spell(match[0][-1]), text)
     # Nearly every text; to ask for the category of each character takes six times as long.
     if text.isascii() and text.isprintable():
         return text
@@ -42,7 +42,7 @@ def _is_harmful(char: str) -> bool:
 
 def escape_json(text: str) -> str:
     """JSON text with the same characters spelt out; its line breaks can only be layout."""
-    text = _BRACKETED.sub(r"\\u0023", text)
+    text = re.sub(_BRACKETED, r"\\u0023", text)
     # json.dumps() has escaped all control characters of ASCII but DEL.
     if text.isascii() and "\x7f" not in text:
         return text

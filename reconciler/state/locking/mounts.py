@@ -17,7 +17,7 @@ _NETWORK_FUSE = {
     *("blobfuse", "blobfuse2", "ceph", "ceph-fuse", "davfs", "davfs2", "gcsfuse", "glusterfs"),
     *("goofys", "juicefs", "mount-s3", "mountpoint-s3", "rclone", "s3fs", "sshfs"),
 }
-_ESCAPE = re.compile(r"\\([0-7]{3})")
+_ESCAPE = r"\\([0-7]{3})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def mount_of(mountinfo: str, path: str) -> Mount | None:
         if not dash or len(fields) < 5:
             continue
         # Spaces, tabs, line breaks and backslashes are written as octal numbers.
-        place = _ESCAPE.sub(lambda escape: chr(int(escape[1], 8)), fields[4])
+        place = re.sub(_ESCAPE, lambda escape: chr(int(escape[1], 8)), fields[4])
         is_above = path == place or path.startswith(place.rstrip("/") + "/")
         if is_above and (best is None or len(place) >= len(best.place)):
             best = Mount(place=place, kind=after.split(" ")[0])

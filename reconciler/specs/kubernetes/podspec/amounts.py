@@ -22,12 +22,12 @@ _RESIZED = ("cpu", "memory")
 _LIKE_GPU = re.compile(
     r"(?:gpus?|nvidia[-_.]?gpus?|(?:nvidia|nvidia\.io)/gpus?|nvidia\.com/gpus?)", re.I
 )
-_MISSPELT_VENDOR = re.compile(r"n[iv][a-z]{2,6}\.com/gpus?", re.IGNORECASE)
+_MISSPELT_VENDOR = r"(?i)n[iv][a-z]{2,6}\.com/gpus?"
 
 
 def looks_like_gpu(name: str) -> bool:
     """Whether the name of a resource is meant to be that of a whole GPU, and is not."""
-    is_like = _LIKE_GPU.fullmatch(name) or _MISSPELT_VENDOR.fullmatch(name)
+    is_like = _LIKE_GPU.fullmatch(name) or re.fullmatch(_MISSPELT_VENDOR, name)
     return name != WHOLE_GPU and is_like is not None
 
 

@@ -21,15 +21,15 @@ ENV_FIELDS = (
     *("spec.serviceAccountName", "status.hostIP", "status.hostIPs", "status.podIP"),
     "status.podIPs",
 )
-_SUBSCRIPTED = re.compile(r"metadata\.(annotations|labels)\['(.*)'\]", re.DOTALL)
-_RESOURCE = re.compile(r"(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.+)")
+_SUBSCRIPTED = r"(?s)metadata\.(annotations|labels)\['(.*)'\]"
+_RESOURCE = r"(limits|requests)\.(cpu|memory|ephemeral-storage|hugepages-.+)"
 _RESOURCES = tuple(
     f"{part}.{name}"
     for part in ("limits", "requests")
     for name in ("cpu", "memory", "ephemeral-storage")
 )
 _PRINTABLE = re.compile(r"[ -<>-~]+")
-_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+_CONFIG_KEY = r"[-._a-zA-Z0-9]{1,253}"
 # One, a thousandth, and the units of bytes: a value is divided by nothing else.
 _BYTE_UNITS = frozenset(
     {
@@ -104,7 +104,7 @@ def _check_key(path: Path, key: Any) -> Problems:
     if key == "":
         yield Problem(path, "the key is empty")
     elif isinstance(key, str) and (
-        not _CONFIG_KEY.fullmatch(key) or key == "." or key.startswith("..")
+        not re.fullmatch(_CONFIG_KEY, key) or key == "." or key.startswith("..")
     ):
         message = f"{quote_value(key)} is no key of a Secret or ConfigMap"
         yield Problem(path, message, "letters, digits, '-', '_' and '.' only")
@@ -115,7 +115,7 @@ def check_field_reference(path: Path, reference: Any, fields: Collection[str]) -
     field = mapping(reference).get("fieldPath")
     if not isinstance(field, str) or field in fields:
         return
-    subscripted = _SUBSCRIPTED.fullmatch(field)
+    subscripted = re.fullmatch(_SUBSCRIPTED, field)
     if subscripted is None:
         hint = did_you_mean(field, fields) or f"such as {', '.join(sorted(fields)[:3])}"
         yield Problem((*path, "fieldPath"), f"{quote_value(field)} is no field to refer to", hint)
@@ -132,7 +132,7 @@ def check_resource_reference(path: Path, reference: Any, *, needs_name: bool = F
         message = "'resourceFieldRef' in a volume needs a containerName"
         yield Problem(path, message, at_key=True)
     resource, divisor = reference.get("resource"), reference.get("divisor")
-    written = _RESOURCE.fullmatch(resource) if isinstance(resource, str) else None
+    written = re.fullmatch(_RESOURCE, resource) if isinstance(resource, str) else None
     if isinstance(resource, str) and written is None:
         hint = did_you_mean(resource, _RESOURCES) or "such as limits.cpu or requests.memory"
         message = f"{quote_value(resource)} is no amount to refer to"
