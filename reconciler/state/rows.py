@@ -72,6 +72,9 @@ UPSERT = (
 # How a document begins: keys are sorted, and of its keys this is the first.
 _MANIFEST = '{"manifest":'
 _DECODER = json.JSONDecoder()
+# To look up one of these takes a fifth of the time that its class takes to find it.
+_OWN: Mapping[str, Own] = {own.value: own for own in Own}
+_SEEN: Mapping[str, LastSeen] = {seen.value: seen for seen in LastSeen}
 # Nearly every record has none: it is made of the defaults.
 _NO_MEMORY: Mapping[str, Any] = {}
 
@@ -116,7 +119,7 @@ class RowWriter:
             record.epoch,
             _encode_memory(record),
         )
-        return (*values, _checksum(values))
+        return (*values, _checksum((*values, None)))
 
     def _text(self, document: Json) -> str:
         if isinstance(document, StoredJson):
@@ -163,7 +166,7 @@ def from_values(values: Sequence[Any], *, checked: bool = True) -> Recorded:
     looked at in any case.
     """
     try:
-        is_whole = values[-1] == _checksum(values[:-1])
+        is_whole = values[-1] == _checksum(values)
     except TypeError:
         # One flipped bit turns a text into a blob, which has no checksum.
         is_whole = False
@@ -206,8 +209,8 @@ def _read_record(values: Sequence[Any], *, checked: bool) -> Recorded:
     return Recorded(
         op=op,
         address=Address(project=project, name=name),
-        own=Own(own),
-        seen=LastSeen(seen),
+        own=_OWN.get(own) or Own(own),
+        seen=_SEEN.get(seen) or LastSeen(seen),
         id=id_,
         ambiguous=bool(ambiguous),
         attempts=attempts,
@@ -257,15 +260,16 @@ def _check_object(text: str) -> None:
 
 def checksum(row: Mapping[str, Any]) -> str:
     """The checksum of a row, by its other columns; raises TypeError for values of no record."""
-    return _checksum([row.get(name) for name in _NAMES[:-1]])
+    return _checksum([row.get(name) for name in _NAMES])
 
 
 def _checksum(values: Sequence[Any]) -> str:
+    """The checksum of the columns of a row, of which it is the last."""
     # The short columns as Python literals, then the two long ones as they are, which is faster
     # than to quote them. Their lengths stand among the short ones, so that no character can move
     # from one to the other without a change.
     spec, echo = values[_SPEC], values[_ECHO] or ""
-    short = (*values[:_SPEC], len(spec), values[_ECHO] and len(echo), *values[_ECHO + 1 :])
+    short = (*values[:_SPEC], len(spec), values[_ECHO] and len(echo), *values[_ECHO + 1 : -1])
     return "sha256:" + sha256((ascii(short) + spec + echo).encode()).hexdigest()
 
 

@@ -27,6 +27,7 @@ from reconciler.report.machine.documents import (
     plan_document,
     record_document,
     to_line,
+    to_list_text,
     to_text,
     to_yaml,
 )
@@ -439,6 +440,13 @@ def test_a_record_in_short_and_whole() -> None:
 
 
 ROW = make_recorded()
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2000])
+def test_a_long_list_reads_as_if_it_had_been_written_at_once(count: int) -> None:
+    """It is written in parts, which nobody can tell from the outside."""
+    documents = [{"number": number, "of": ["a\nb", {}]} for number in range(count)]
+    assert to_list_text(iter(documents)) == to_text(documents)
 
 
 def test_yaml_keeps_the_order_and_ends_without_a_line_break() -> None:

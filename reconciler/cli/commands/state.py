@@ -46,9 +46,9 @@ def list_(*, flags: Flags, output: OutputOptions) -> int:
         names = names_of_projects(project_ids(store, settings.projects))
 
         def document() -> str:
-            from reconciler.report.machine.documents import record_document, to_text
+            from reconciler.report.machine.documents import record_document, to_list_text
 
-            return to_text([record_document(row) for row in rows()])
+            return to_list_text(record_document(row) for row in rows())
 
         console.emit("json", document)
         console.emit("text", lambda: console.text().records(rows(), names))

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, assert_never
 
 from reconciler import __version__
@@ -267,6 +268,14 @@ def to_yaml(documents: Sequence[Any]) -> str:
 def to_text(document: Any) -> str:
     """A document for a file or a pipe: indented, readable characters as they are."""
     return escape_json(json.dumps(document, indent=2, ensure_ascii=False, default=plain))
+
+
+def to_list_text(documents: Iterable[Any]) -> str:
+    """The same of a list, of which only a few documents at a time are in memory as values."""
+    remaining = iter(documents)
+    # Without its brackets, the text of a part is that of its documents in any longer list.
+    parts = [to_text(part)[1:-2] for part in iter(lambda: [*islice(remaining, 1000)], [])]
+    return f"[{','.join(parts)}\n]" if parts else "[]"
 
 
 def to_line(document: Any) -> str:

@@ -156,11 +156,9 @@ def columns(
         table = [
             tuple(cut(cell, most) for cell, most in zip(row, widths, strict=True)) for row in table
         ]
-    return "\n".join(
-        # No blanks at the ends of lines: they wrap in a narrow terminal and stain a diff.
-        GAP.join(cell.ljust(most) for cell, most in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    )
+    layout = GAP.join(f"{{:<{most}}}" for most in widths)
+    # No blanks at the ends of lines: they wrap in a narrow terminal and stain a diff.
+    return "\n".join([layout.format(*row).rstrip() for row in table])
 
 
 def _fit(widths: list[int], yielding: list[int], width: int) -> list[int]:

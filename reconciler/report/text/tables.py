@@ -20,6 +20,7 @@ from reconciler.report.text.formatting import (
 )
 
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
+_RUNS = Own.ACCEPTED.label
 NOTHING_RECORDED = "The state records no workloads."
 
 
@@ -33,12 +34,23 @@ def records_text(rows: Iterable[Recorded], project_names: Mapping[str, str] = NO
     lines = list[tuple[str, ...]]()
     for address, group in by_address:
         projects.add(address.project)
-        lines += _record_lines([*group])
+        records = [*group]
+        if len(records) == 1 and _runs(records[0]):
+            # Nearly every line of a long table, in a third of the time.
+            lines.append((name_of(address), _RUNS, escape_terminal(records[0].id or "-"), ""))
+        else:
+            lines += _record_lines(records)
     if not lines:
         return NOTHING_RECORDED
     table = columns(("ADDRESS", "STATE", "ID", "NOTE"), lines)
     note = projects_note({id_: name for id_, name in project_names.items() if id_ in projects})
     return f"{table}\n{note}".rstrip("\n")
+
+
+def _runs(row: Recorded) -> bool:
+    """Whether nothing is to be noted of a record that is the only one of its address."""
+    is_protected = row.protected or row.lifecycle.protect
+    return row.own is Own.ACCEPTED and row.purpose is None and not is_protected
 
 
 def _record_lines(rows: list[Recorded]) -> Iterator[tuple[str, ...]]:
