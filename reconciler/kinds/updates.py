@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from reconciler.values import dataclass
@@ -167,6 +168,8 @@ def judge_field(
     return WORKS
 
 
+# A fleet changes in the same places: the same few pairs are asked for with every workload.
+@lru_cache(maxsize=4096)
 def covers(pattern: str, pointer: str) -> bool:
     """Whether a pointer lies at or below a pattern, in which `*` is any one step."""
     parts, steps = pattern.split("/"), pointer.split("/")

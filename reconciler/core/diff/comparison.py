@@ -304,6 +304,9 @@ def _overlay(sides: _Sides, spot: Spot) -> Any:
     recorded, then, now, desired, filled_in = sides
     if recorded == desired and then == now:
         return recorded
+    # Nobody has touched what was sent, and the server repeats it as it was.
+    if then is now and then == recorded and filled_in is ABSENT:
+        return recorded
     if desired is ABSENT or recorded is ABSENT:
         is_declared_anew = desired is not ABSENT
     else:

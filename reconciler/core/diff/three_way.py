@@ -164,8 +164,12 @@ class _Merger:
             below = _Sides(
                 before.get(key, ABSENT), desired.at(key), echo.get(key, ABSENT), live.at(key)
             )
-            step = f"/{escape_step(key)}"
-            value = self.merge(below, spot_of(key), pointer + step, path + step)
+            # Nearly all of a document is as it was, and needs no pointer.
+            if below.are_same():
+                value = below.desired.plain
+            else:
+                step = f"/{escape_step(key)}"
+                value = self.merge(below, spot_of(key), pointer + step, path + step)
             if value is not ABSENT:
                 merged[key] = value
         # A map that the author has removed stays only for the fields of others in it.
