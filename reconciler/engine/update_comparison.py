@@ -43,18 +43,16 @@ class UpdateComparison:
 
     def compose(self, row: Recorded, live: LiveContent) -> UpdateContent:
         """What is to be sent on top of what is live."""
-        action, declared = self._action, self._declared
-        # A plan's document has no secrets, so it stands for what is sent only if there are none.
-        is_plain = declared.redacted is declared.plain and live.redacted is live.plain
+        action = self._action
         is_as_planned = row is action.recorded and live.digest == action.merged_with
         return compose_update(
             row,
-            declared,
+            self._declared,
             live,
             self._redactor,
             ignored=self._ignored,
             undo_drift=action.undo_drift,
-            planned=action.document if is_plain and is_as_planned else None,
+            planned=action.document if is_as_planned else None,
         )
 
     def open_change(self, content: UpdateContent, *, rev: str, base: str, marks: str) -> OpenChange:

@@ -154,8 +154,8 @@ class Update(_OfRecorded):
     those of their changes that it takes back or over, with `undo_drift` all of them. An update that
     was begun has its change in the record; so has one that came true late. `document` is what will
     be there: the spec, with what others keep of it. `merged_with` names the live content, redacted,
-    that it was merged with; it is empty where the same content may be merged otherwise later. One
-    that `marks` puts our marker on a workload and leaves its content, which `desired` then is.
+    on which it is sent as it is; empty where that cannot be said, of secrets above all. One that
+    `marks` puts our marker on a workload and leaves its content, which `desired` then is.
     """
 
     kind = "update"

@@ -117,7 +117,8 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
     )
     # As text: a plan may hold thousands.
     document = case.redactor.record(without_cluster_fields(merged.document))[0]
-    # What may still land changes what is ours to remove, and what is kept leaves another echo.
+    # What may still land changes what is ours to remove, what is kept leaves another echo, and of
+    # secrets only digests are known here.
     change = case.stored.change
     is_settled = case.row.is_declared and change.open is None and not change.superseded
     stays = is_settled and not merged.kept and not is_redacted(canonical(document))
