@@ -146,7 +146,10 @@ def posix_name(path: str) -> str:
 
     Python keeps bytes of a name that are not UTF-8 as halves of surrogate pairs, which neither can.
     """
-    return path.replace(os.sep, "/").encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    name = path.replace(os.sep, "/")
+    if name.isascii():
+        return name
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def near_miss(folder: Path, path: str, boundary: ReadBoundary | None = None) -> str:
