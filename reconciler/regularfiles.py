@@ -32,6 +32,13 @@ def read_regular(path: str | Path, *, max_bytes: int = MAX_BYTES, follow: bool =
 
     Raises NotRegularError, TooLargeError, another OSError, and ValueError for a name with a NUL.
     """
+    return read_with_status(path, max_bytes=max_bytes, follow=follow)[0]
+
+
+def read_with_status(
+    path: str | Path, *, max_bytes: int = MAX_BYTES, follow: bool = True
+) -> tuple[bytes, os.stat_result]:
+    """Read a file as `read_regular`; its status is that of the open file, before it is read."""
     # Opening a device can have effects (a tape rewinds), so look first; the flags keep the open
     # itself from waiting for a writer, in case somebody puts a pipe there in between.
     _need_regular(os.stat(path, follow_symlinks=follow), max_bytes)  # noqa: PTH116 - Path.stat is slower
@@ -48,7 +55,7 @@ def read_regular(path: str | Path, *, max_bytes: int = MAX_BYTES, follow: bool =
         os.close(handle)
     if len(data) > max_bytes:
         raise TooLargeError(max_bytes)
-    return data
+    return data, status
 
 
 _KINDS = (

@@ -18,9 +18,9 @@ from reconciler.specs.judging import CandidateSpec, is_foreign
 from reconciler.specs.memory import (
     Entry,
     FileIdentities,
-    FileIdentity,
     VerdictMemory,
     read_entry,
+    sign_entry,
     write_entry,
     write_references,
 )
@@ -29,7 +29,7 @@ from reconciler.specs.processes import share, usable_processes
 from reconciler.specs.repository import MOST_FOREIGN
 from reconciler.specs.source.deadline import Deadline
 from reconciler.specs.source.documents import Reading
-from reconciler.specs.source.fileaccess import ReadFailure, absolute, read_bytes
+from reconciler.specs.source.fileaccess import ReadFailure, absolute
 from reconciler.specs.source.source_cache import FileReference, read_data
 from reconciler.specs.tree_checks import TreeChecks
 from reconciler.specs.verdicts import (
@@ -58,29 +58,27 @@ class JudgedFile(NamedTuple):
     file: SourceFile
     verdict: FileVerdict
     contents: Sequence[SpecContent | None] = ()
-    identity: FileIdentity | None = None
+    seal: bytes | None = None
     references: Sequence[Any] = ()
     entry: Entry | None = None
 
     def make_entry(self) -> Entry | None:
         """What to remember of it, if anything."""
-        return self.identity and write_entry(self.verdict, self.identity, self.references)
+        return write_entry(self.verdict, self.seal, self.references) if self.seal else None
 
     def written(self) -> list[Any]:
         """The same for JSON."""
         plain, quoting = write_verdict(self.verdict)
-        identity = self.identity and [self.identity.key, self.identity.seal.hex()]
-        return [plain, quoting, self.contents, identity, self.references]
+        seal = self.seal and self.seal.hex()
+        return [plain, quoting, self.contents, seal, self.references]
 
     @classmethod
     def read(cls, file: SourceFile, written: Sequence[Any]) -> JudgedFile:
         """What another process has written of a file."""
-        plain, quoting, contents, identity, references = written
-        if identity is not None:
-            key, seal = identity
-            identity = FileIdentity(key, bytes.fromhex(seal))
+        plain, quoting, contents, seal, references = written
         read = [content and SpecContent(*content) for content in contents]
-        return cls(file, read_verdict(file.name, plain, quoting), read, identity, references)
+        verdict = read_verdict(file.name, plain, quoting)
+        return cls(file, verdict, read, seal and bytes.fromhex(seal), references)
 
 
 class JudgedTree(NamedTuple):
@@ -129,7 +127,7 @@ class TreeJudge:
             and self.repository.is_plain
         ):
             self.outlines = FileOutlines(self.repository.defaults, self.judge_reading, keeps=keeps)
-        self.identities: dict[str, FileIdentities] = {}
+        self.identities: dict[str, FileIdentities | None] = {}
         self.remembered: Mapping[str, Entry] = self.memory.recall() if self.memory else {}
 
     def run(self, deadline: Deadline) -> JudgedTree:
@@ -222,10 +220,21 @@ class TreeJudge:
     def recall(self, file: SourceFile) -> JudgedFile | None:
         """What is remembered of a file, if that and all that it depends on is as it was."""
         entry = self.remembered.get(file.name)
-        identity = entry and self.identify(file, read_bytes(file.real))
-        sources = self.repository.sources
-        verdict = identity and read_entry(file.name, entry, identity, sources)
-        return JudgedFile(file, verdict, entry=entry) if verdict else None
+        if entry is None or self.memory is None:
+            return None
+        identities = self.identities_beside(file)
+        if identities is None:
+            return None
+        signatures, layers = self.memory.signatures, identities.layers
+        if entry.layers == layers and entry.signature == signatures.look(file.real):
+            return JudgedFile(file, read_verdict(file.name, entry.facts, ()), entry=entry)
+        data, signature = signatures.read(file.real)
+        if isinstance(data, ReadFailure):
+            return None
+        seal, sources = identities.of(file.name, data), self.repository.sources
+        if verdict := read_entry(file.name, entry, seal, sources):
+            return JudgedFile(file, verdict, entry=sign_entry(entry, layers, signature))
+        return None
 
     def judge_file(self, file: SourceFile) -> JudgedFile:
         """Read a file, and check each spec in it by itself."""
@@ -237,13 +246,13 @@ class TreeJudge:
         sources.references.clear()
         candidates = self.opener.compose(file, reading)
         references = sources.references.copy()
-        identity = self.identify(file, data)
-        written = write_references(references, sources) if identity else []
+        seal = self.identify(file, data)
+        written = write_references(references, sources) if seal else []
         verdict = self.verdict_on(reading, candidates, references)
         # What is broken may depend on more than the files that it found.
         if any(candidate.spec is not None and candidate.spec.broken for candidate in candidates):
-            identity = None
-        return JudgedFile(file, verdict, self.contents_of(verdict, candidates), identity, written)
+            seal = None
+        return JudgedFile(file, verdict, self.contents_of(verdict, candidates), seal, written)
 
     def judge_reading(
         self, file: SourceFile, reading: Reading
@@ -334,24 +343,31 @@ class TreeJudge:
             ]
         return tree._replace(files=files, unusable=unusable)
 
-    def identify(self, file: SourceFile, data: bytes | ReadFailure) -> FileIdentity | None:
-        """What a file is known by; None where nothing is remembered of it."""
-        folder = file.name.rpartition("/")[0]
-        if self.memory is None or isinstance(data, ReadFailure):
+    def identify(self, file: SourceFile, data: bytes | ReadFailure) -> bytes | None:
+        """The digest that a file is known by; None where nothing is remembered of it."""
+        identities = self.identities_beside(file)
+        if identities is None or isinstance(data, ReadFailure):
             return None
-        if folder not in self.identities:
-            repository = self.repository
-            chain = repository.defaults.reaching(folder)
-            # What cannot be relied on may be read otherwise next time.
-            if chain.broken:
-                return None
-            names = [layer.source.file for layer in chain.layers]
-            names += [patch.name for patch in repository.discovered.tree.patches]
-            self.identities[folder] = FileIdentities(
-                self.memory.environment,
-                [(name, repository.sources.digest(name)) for name in names],
-            )
-        return self.identities[folder].of(file.name, data)
+        return identities.of(file.name, data)
+
+    def identities_beside(self, file: SourceFile) -> FileIdentities | None:
+        """What tells the files of a folder apart; None where nothing is remembered of them."""
+        folder = file.name.rpartition("/")[0]
+        if self.memory and folder not in self.identities:
+            self.identities[folder] = self.identities_in(folder, self.memory)
+        return self.identities.get(folder)
+
+    def identities_in(self, folder: str, memory: VerdictMemory) -> FileIdentities | None:
+        """The same, made of all that reaches the files of a folder."""
+        repository = self.repository
+        chain = repository.defaults.reaching(folder)
+        # What cannot be relied on may be read otherwise next time.
+        if chain.broken:
+            return None
+        names = [layer.source.file for layer in chain.layers]
+        names += [patch.name for patch in repository.discovered.tree.patches]
+        layers = [(name, repository.sources.digest(name)) for name in names]
+        return FileIdentities(memory.environment, layers)
 
     def remember(self, tree: JudgedTree) -> None:
         """Keep what will be found again; nothing is written where that is as it was."""

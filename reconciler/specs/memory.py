@@ -7,19 +7,31 @@ from __future__ import annotations
 
 import json
 from base64 import b85decode, b85encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b, sha512, shake_256
 from hmac import compare_digest
+from itertools import repeat
 from typing import Any, NamedTuple, Protocol
 
+from reconciler.specs.signatures import NO_SIGNATURE, Signature, Signatures
 from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
 from reconciler.specs.source.source_cache import FileReference, SourceCache, digest_of
 from reconciler.specs.verdicts import FileVerdict, read_verdict, write_verdict
 
-# As JSON: a digest of the file and of what reaches it, the text of its facts, of what was found and
-# of its references, and a code of that text which only who has the file can make.
-Entry = Sequence[Any]
-_ENTRY_LENGTH = 3
+
+class Entry(NamedTuple):
+    """What is remembered of a file: its facts, what was found in it, and its references, as JSON.
+
+    Only who has the file can make the `code` of these three. The digest of its `layers` and its
+    `signature` are there where both suffice to know that nothing has changed.
+    """
+
+    code: str
+    facts: Sequence[Any]
+    sealed: str
+    references: Sequence[Any]
+    layers: str = ""
+    signature: Signature = NO_SIGNATURE
 
 
 class VerdictMemory(Protocol):
@@ -30,8 +42,16 @@ class VerdictMemory(Protocol):
         """A digest of all that judges, apart from the repository's own defaults and patches."""
         ...
 
+    @property
+    def signatures(self) -> Signatures:
+        """What signs files in this run."""
+        ...
+
     def recall(self) -> dict[str, Entry]:
-        """The entries of the last run in the same environment, by the names of files."""
+        """The entries of earlier runs in the same environment, by the names of files.
+
+        One has a signature only where this user wrote it, and since this machine has been started.
+        """
         ...
 
     def keep(self, entries: dict[str, Entry]) -> None:
@@ -39,28 +59,21 @@ class VerdictMemory(Protocol):
         ...
 
 
-class FileIdentity(NamedTuple):
-    """Two halves of one digest: the key that a file is known by, and what opens its findings.
-
-    The second is written nowhere.
-    """
-
-    key: str
-    seal: bytes
-
-
 class FileIdentities:
-    """Tells files apart by their names, their bytes, and what every file of their folder gets."""
+    """Tells files apart by their names, their bytes, and what every file of their folder gets.
+
+    `layers` stands for the last of these alone.
+    """
 
     def __init__(self, environment: bytes, layers: Sequence[tuple[str, bytes]]) -> None:
         self._start = sha512(repr((environment, layers)).encode("utf-8", "surrogatepass"))
+        self.layers = self._start.hexdigest()[:32]
 
-    def of(self, name: str, data: bytes) -> FileIdentity:
-        """The identity of a file."""
+    def of(self, name: str, data: bytes) -> bytes:
+        """The digest of a file; it opens what was found there, and is written nowhere."""
         digest = self._start.copy()
         digest.update(b"%b\0%b" % (name.encode("utf-8", "surrogatepass"), data))
-        halves = digest.digest()
-        return FileIdentity(halves[:32].hex(), halves[32:])
+        return digest.digest()
 
 
 def write_references(references: Sequence[FileReference], sources: SourceCache) -> list[Any]:
@@ -76,39 +89,68 @@ def write_references(references: Sequence[FileReference], sources: SourceCache) 
     ]
 
 
-def write_entry(verdict: FileVerdict, identity: FileIdentity, references: Sequence[Any]) -> Entry:
+def write_entries(entries: Mapping[str, Entry]) -> str:
+    """Entries by the names of files, as JSON: one list for each part, which is read fastest."""
+    rows = [(name, *entry[:-1], *entry.signature) for name, entry in entries.items()]
+    return json.dumps([*zip(*rows, strict=True)])
+
+
+def read_entries(text: bytes, *, signed: bool) -> dict[str, Entry]:
+    """The entries, without signatures unless these are to be believed.
+
+    Raises ValueError, TypeError or RecursionError for anything else.
+    """
+    names, codes, facts, sealed, references, layers, *signatures = json.loads(text)
+    if not signed:
+        layers, signatures = repeat(""), [repeat(value) for value in NO_SIGNATURE]
+    entries = map(Entry, codes, facts, sealed, references, layers, zip(*signatures, strict=False))
+    return dict(zip(names, entries, strict=False))
+
+
+def write_entry(verdict: FileVerdict, seal: bytes, references: Sequence[Any]) -> Entry:
     """What to remember of a file."""
-    plain, quoting = write_verdict(verdict)
-    sealed = _sealed(json.dumps(quoting).encode(), identity.seal, references) if quoting else b""
-    text = json.dumps([plain, b85encode(sealed).decode(), references])
-    return [identity.key, text, _authentication_code(text, identity.seal)]
+    facts, quoting = write_verdict(verdict)
+    sealed = _sealed(json.dumps(quoting).encode(), seal, references) if quoting else b""
+    content = facts, b85encode(sealed).decode(), references
+    return Entry(_authentication_code(*content, seal=seal), *content)
 
 
-def read_entry(
-    name: str, entry: Entry | None, identity: FileIdentity, sources: SourceCache
-) -> FileVerdict | None:
+def sign_entry(entry: Entry, layers: str, signature: Signature | None) -> Entry:
+    """The same with the present signature of the file.
+
+    Nothing but its bytes opens what was found in a file, and others than itself decide about one
+    that refers to them: both are read in each run.
+    """
+    if signature is None or entry.sealed or entry.references:
+        layers, signature = "", NO_SIGNATURE
+    if (layers, signature) == entry[-2:]:
+        return entry
+    return entry._replace(layers=layers, signature=signature)
+
+
+def read_entry(name: str, entry: Entry, seal: bytes, sources: SourceCache) -> FileVerdict | None:
     """The verdict on a file; None where that, or one that it refers to, is another by now."""
+    code, facts, sealed, references, *_ = entry
     # Others may have written there, or the disk may have lost a part.
-    if not isinstance(entry, list) or len(entry) != _ENTRY_LENGTH or entry[0] != identity.key:
+    try:
+        expected = _authentication_code(facts, sealed, references, seal=seal)
+    except RecursionError:
         return None
-    _, text, code = entry
-    if not (isinstance(text, str) and isinstance(code, str)):
+    if not compare_digest(_as_bytes(str(code)), expected.encode()):
         return None
-    if not compare_digest(_as_bytes(code), _as_bytes(_authentication_code(text, identity.seal))):
-        return None
-    plain, sealed, references = json.loads(text)
     for folder, path, *file, digest in references:
         located = sources.locate(folder, path)
         if isinstance(located, ReadFailure) or list(located) != file:
             return None
         if digest_of(read_bytes(located.real)).hex() != digest:
             return None
-    quoting = json.loads(_sealed(b85decode(sealed), identity.seal, references)) if sealed else []
-    return read_verdict(name, plain, quoting)
+    quoting = json.loads(_sealed(b85decode(sealed), seal, references)) if sealed else ()
+    return read_verdict(name, facts, quoting)
 
 
-def _authentication_code(text: str, seal: bytes) -> str:
-    return blake2b(_as_bytes(text), key=seal, person=b"entry").hexdigest()
+def _authentication_code(*content: Any, seal: bytes) -> str:
+    text = json.dumps(content)
+    return blake2b(text.encode(), key=seal, digest_size=32, person=b"entry").hexdigest()
 
 
 def _as_bytes(text: str) -> bytes:

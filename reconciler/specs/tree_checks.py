@@ -18,7 +18,7 @@ from reconciler.specs.rules.suppressions import (
     bad_suppressions,
     unused_suppressions,
 )
-from reconciler.specs.verdicts import DocumentFindings, SpecFacts
+from reconciler.specs.verdicts import NO_FINDINGS, DocumentFindings, SpecFacts
 from reconciler.values import dataclass
 
 
@@ -42,11 +42,13 @@ class TreeChecks:
     def add(self, facts: SpecFacts | None, findings: DocumentFindings) -> None:
         """Take note of one document."""
         own, policy, used, written = findings
-        self.diagnostics += own
-        self.diagnostics += policy
-        self._used |= used
-        for file, suppressions in written:
-            self._written.setdefault(file, suppressions)
+        # Most documents have none.
+        if findings is not NO_FINDINGS:
+            self.diagnostics += own
+            self.diagnostics += policy
+            self._used |= used
+            for file, suppressions in written:
+                self._written.setdefault(file, suppressions)
         if facts is None or not facts.name:
             return
         if facts.named:
@@ -55,7 +57,7 @@ class TreeChecks:
         address = facts.project, facts.name
         if (first := self.declared.setdefault(address, facts)) is not facts:
             self.diagnostics.append(duplicate_address(first, facts, self.open_spec))
-        elif facts.is_sound and not has_errors(policy):
+        elif facts.is_sound and not (policy and has_errors(policy)):
             self.sound[address] = facts
 
     def finish(self, unused_patches: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -57,6 +57,9 @@ class SpecFacts(NamedTuple):
         return f"{self.project}/{self.name}" if self.name else ""
 
 
+# No spec begins in line 0, so that a place is never left out.
+_USUAL_FACTS = SpecFacts("", 0, 0, 0)
+
 # A file with a comment, or a place in the configuration, each with the code that was suppressed.
 UsedSuppressions = frozenset[tuple[Where | str, str]]
 
@@ -111,8 +114,7 @@ def write_verdict(verdict: FileVerdict) -> tuple[list[Any], list[Any]]:
 
     The second is empty where nothing was found.
     """
-    facts = [spec and spec[1:] for spec in verdict.facts]
-    plain = [facts, verdict.is_foreign]
+    plain = [verdict.is_foreign, *(spec and _write_facts(spec) for spec in verdict.facts)]
     if not verdict.text and all(document == NO_FINDINGS for document in verdict.findings):
         return plain, []
     findings = [
@@ -133,9 +135,18 @@ def write_verdict(verdict: FileVerdict) -> tuple[list[Any], list[Any]]:
     return plain, [_write_diagnostics(verdict.text), findings]
 
 
+def _write_facts(spec: SpecFacts) -> list[Any]:
+    """All but the file, without those at the end that are as in most specs."""
+    values = [*spec[1:]]
+    # A list that is empty may be a tuple as well.
+    while values[-1] == _USUAL_FACTS[len(values)] or not (values[-1] or _USUAL_FACTS[len(values)]):
+        values.pop()
+    return values
+
+
 def read_verdict(file: str, plain: Sequence[Any], quoting: Sequence[Any]) -> FileVerdict:
     """The verdict on a file, as it was written."""
-    facts, is_foreign = plain
+    is_foreign, *facts = plain
     read = [spec and SpecFacts(file, *spec) for spec in facts]
     if not quoting:
         return FileVerdict((), read, [NO_FINDINGS] * len(read), is_foreign)

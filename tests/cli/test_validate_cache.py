@@ -188,6 +188,18 @@ def test_without_keeping_any_spec_the_same_is_found(
         shutil.rmtree(folder)
 
 
+def memory_in(tmp_path: Path) -> Path:
+    """The file with what is remembered of most files."""
+    return next((tmp_path / "cache").rglob("????????.jsonl"))
+
+
+def kept_in(memory: Path) -> dict[str, list[Any]]:
+    """What a memory has of each file: the code, facts, findings, references, layers, signature."""
+    _, text = memory.read_text().split("\n")
+    names, *columns = json.loads(text)
+    return dict(zip(names, map(list, zip(*columns, strict=True)), strict=True))
+
+
 def judged_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are parsed and checked from now on."""
     judged: list[str] = []
@@ -246,7 +258,7 @@ def test_a_memory_that_others_may_write_to_is_none(
     root = write_valid(tmp_path / "w")
     validate(root)
     judged = judged_files(monkeypatch)
-    known = next((tmp_path / "cache").rglob("*.json"))
+    known = memory_in(tmp_path)
     known.chmod(0o620)
     validate(root)
     assert sorted(judged) == EVERYTHING
@@ -265,11 +277,13 @@ def test_another_version_does_not_believe_it(
     """What an older program found valid is checked again."""
     root = write_valid(tmp_path / "w")
     validate(root)
-    known = next((tmp_path / "cache").rglob("*.json"))
+    known = memory_in(tmp_path)
     before = known.read_text()
+    judged = judged_files(monkeypatch)
     monkeypatch.setattr(checking, "__version__", "99")
     validate(root)
-    assert known.read_text() != before
+    assert sorted(judged) == EVERYTHING
+    assert known.read_text().partition("\n")[0] != before.partition("\n")[0]
 
 
 def test_every_file_of_the_program_decides() -> None:
@@ -289,15 +303,15 @@ def test_no_value_is_kept(tmp_path: Path) -> None:
     assert validate(root) == said
     (known,) = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert stat.S_IMODE(known.stat().st_mode) == 0o600
-    kept = json.loads(known.read_text())
-    assert kept.keys() == {"environment", "files"}
-    assert sorted(kept["files"]) == ["a.yaml", "team/b.yaml", "team/c.yaml", "team/m/job.yaml"]
-    key, text, code = kept["files"]["a.yaml"]
-    plain, sealed, references = json.loads(text)
-    assert (len(bytes.fromhex(key)), len(bytes.fromhex(code))) == (32, 64)
-    facts = [0, 1, 1, "1", "a", True, "", "Pod", "a", 0, [], [], [], [], 0.0, True]
-    assert plain == [[facts], False]
-    assert references == []
+    environment, written, code = json.loads(known.read_text().partition("\n")[0])
+    assert (len(bytes.fromhex(environment)), len(bytes.fromhex(code))) == (32, 32)
+    assert isinstance(written, int)
+    kept = kept_in(known)
+    assert sorted(kept) == ["a.yaml", "team/b.yaml", "team/c.yaml", "team/m/job.yaml"]
+    code, facts, sealed, references, *signature = kept["a.yaml"]
+    assert len(bytes.fromhex(code)) == 32
+    assert facts == [False, [0, 1, 1, "1", "a", True, "", "Pod", "a"]]
+    assert (references, signature) == ([], ["", 0, 0, 0, 0, 0])
     opened = [SECRET, SECRET.encode().hex(), "priority", "urgent"]
     assert [text for text in opened if text in known.read_text()] == []
     assert [text for text in opened if text.encode() in b85decode(sealed)] == []
@@ -308,51 +322,52 @@ def test_a_damaged_memory_is_none(text: str, tmp_path: Path) -> None:
     """It is replaced by what is true."""
     root = write_valid(tmp_path / "w")
     expected = validate(root)
-    known = next((tmp_path / "cache").rglob("*.json"))
-    good = known.read_text()
+    known = memory_in(tmp_path)
+    good = kept_in(known)
     known.write_text(text, errors="surrogateescape")
     assert validate(root) == expected
-    assert known.read_text() == good
+    assert kept_in(known) == good
 
 
-Forge = Callable[[str, list[Any], str], object]
-FORGED: Mapping[str, Forge] = {
-    "no entry": lambda *_: 5,
-    "too little": lambda key, *_: [key],
-    "other facts": lambda key, parts, code: [key, json.dumps([[], *parts[1:]]), code],
-    "no findings": lambda key, parts, code: [key, json.dumps([parts[0], "", parts[2]]), code],
-    "a reference": lambda key, parts, code: [key, json.dumps([*parts[:2], [["", "x"]]]), code],
-    "no text": lambda key, _, code: [key, [], code],
-    "no code": lambda key, parts, _: [key, json.dumps(parts), []],
-    "half a surrogate pair": lambda key, parts, _: [key, json.dumps(parts), "\ud800"],
+Entry = list[Any]
+FORGED: Mapping[str, Callable[[Entry], object]] = {
+    "no entry": lambda _: [5] * 10,
+    "too little": lambda entry: entry[:9],
+    "other facts": lambda entry: [entry[0], [False], *entry[2:]],
+    "no findings": lambda entry: [*entry[:2], "", *entry[3:]],
+    "a reference": lambda entry: [*entry[:3], [["", "x"]], *entry[4:]],
+    "no code": lambda entry: [[], *entry[1:]],
+    "half a surrogate pair": lambda entry: ["\ud800", *entry[1:]],
+    "too deep": lambda entry: [entry[0], json.loads("[" * 500 + "]" * 500), *entry[2:]],
+    "a signature": lambda entry: [*entry[:4], "x", 1, 1, 1, 1, 1],
 }
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
-def test_an_entry_that_was_changed_is_none(forge: Forge, tmp_path: Path) -> None:
+def test_an_entry_that_was_changed_is_none(forge: Callable[[Entry], Entry], tmp_path: Path) -> None:
     """No error disappears because somebody else wrote that there was none."""
     root = write_valid(tmp_path / "w")
     change(root, "a.yaml", spec("a", f'"1", priority: {SECRET}'))
     expected = validate(root)
     assert expected[1].count(SECRET) == 1
-    known = next((tmp_path / "cache").rglob("*.json"))
-    good = known.read_text()
-    kept = json.loads(good)
-    key, text, code = kept["files"]["a.yaml"]
-    kept["files"]["a.yaml"] = forge(key, json.loads(text), code)
-    known.write_text(json.dumps(kept))
+    known = memory_in(tmp_path)
+    good = kept_in(known)
+    header = known.read_text().partition("\n")[0]
+    # The first part that an entry lacks is missing in all.
+    forged = {**good, "a.yaml": forge(good["a.yaml"])}
+    columns = [list(forged), *zip(*forged.values(), strict=False)]
+    known.write_text(f"{header}\n{json.dumps(columns)}")
     assert validate(root) == expected
-    kept["files"] = []
-    known.write_text(json.dumps(kept))
+    known.write_text(f"{header}\n[]")
     assert validate(root) == expected
-    assert known.read_text() == good
+    assert kept_in(known) == good
 
 
 def test_nobody_waits_for_a_memory(tmp_path: Path) -> None:
     """A pipe in its place is no memory."""
     root = write_valid(tmp_path / "w")
     expected = validate(root)
-    known = next((tmp_path / "cache").rglob("*.json"))
+    known = memory_in(tmp_path)
     known.unlink()
     os.mkfifo(known)
     assert validate(root) == expected

@@ -10,9 +10,10 @@ import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from importlib.util import find_spec
 from pathlib import Path
+from time import time_ns
 
 import reconciler
 from reconciler import __version__
@@ -20,52 +21,88 @@ from reconciler.app.wholefiles import write_whole
 from reconciler.regularfiles import read_regular
 from reconciler.resources import schemas_folder
 from reconciler.specs.config import Config
-from reconciler.specs.memory import Entry
+from reconciler.specs.memory import Entry, read_entries, write_entries
 from reconciler.specs.schema.imported_schemas import imported_files
 from reconciler.specs.schema.policyfiles import policy_files
+from reconciler.specs.signatures import Signatures, dependable_devices, read_boot
 from reconciler.specs.source.fileaccess import ReadFailure, read_bytes
 
 # What reads and judges beside our own code.
 _LIBRARIES = ("yaml", "jsonschema")
-_KEYS = {"environment", "files"}
 # Some 200,000 files without findings.
 _MAX_BYTES = 128 * 1024 * 1024
+# A run that has learnt of fewer files than one in so many writes these beside all the others.
+_FEW = 20
 
 
 class ValidationCache:
-    """The verdicts on the files of one root."""
+    """The verdicts on the files of one root: those of most files, and those of few written since.
+
+    An entry is true by itself, in whichever of the two it lies: runs at one time lose no more than
+    what one of them has learnt.
+    """
 
     def __init__(self, folder: Path, root: Path, config: Config) -> None:
         self._file = _cache_file(folder, root)
+        self._recent_file = self._file.with_suffix(".recent.jsonl")
         self._config = config
+        self._boot = read_boot()
         self.environment = self._digest()
+        devices = dependable_devices() if self._boot else ()
+        self.signatures = Signatures(devices, time_ns())
+        self._recent: dict[str, Entry] = {}
+        self._known: dict[str, Entry] = {}
 
     def recall(self) -> dict[str, Entry]:
         """The entries that are kept, if all that judges is as it was then."""
-        content = None
-        # Whatever lies there: without it, all is read again.
-        with contextlib.suppress(OSError, ValueError, RecursionError):
-            if _is_private(self._file):
-                content = json.loads(read_regular(self._file, max_bytes=_MAX_BYTES))
-        if not isinstance(content, dict) or content.keys() != _KEYS:
-            return {}
-        if content["environment"] != self.environment.hex() or not isinstance(
-            content["files"], dict
-        ):
-            return {}
-        entries: dict[str, Entry] = content["files"]
-        return entries
+        self._recent = self._read(self._recent_file)
+        self._known = self._read(self._file) | self._recent
+        return self._known
 
     def keep(self, entries: dict[str, Entry]) -> None:
         """Keep these in their place, unless what judges has changed since the run began."""
+        known = self._known
+        changed = {name: entry for name, entry in entries.items() if known.get(name) is not entry}
+        few = len(entries) // _FEW
+        is_shrunk = len(known.keys() - entries.keys()) > few
         # A policy that changed while the specs were judged may have judged some of them only.
-        if self.environment != self._digest():
+        if not (changed or is_shrunk) or self.environment != self._digest():
             return
+        recent = self._recent | changed
         # Who cannot write there does without.
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            text = json.dumps({"environment": self.environment.hex(), "files": entries})
-            write_whole(self._file, text, mode=0o600, durable=False)
+            if len(recent) <= few and not is_shrunk:
+                self._write(self._recent_file, recent)
+            else:
+                self._write(self._file, entries)
+                self._recent_file.unlink(missing_ok=True)
+
+    def _read(self, file: Path) -> dict[str, Entry]:
+        """The entries in a file; without signatures where these prove nothing here and now."""
+        # Whatever lies there: without it, all is read again.
+        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
+            if _is_private(file):
+                first, _, text = read_regular(file, max_bytes=_MAX_BYTES).partition(b"\n")
+                environment, written, code = json.loads(first)
+                if environment == self.environment.hex():
+                    # Where the clock was put back, a change may have the time of an earlier one.
+                    is_past = isinstance(written, int) and written <= time_ns()
+                    is_own = is_past and code == self._authentication_code(written, text)
+                    return read_entries(text, signed=bool(self._boot) and is_own)
+        return {}
+
+    def _write(self, file: Path, entries: Mapping[str, Entry]) -> None:
+        text, written = write_entries(entries), time_ns()
+        first = [self.environment.hex(), written, self._authentication_code(written, text.encode())]
+        write_whole(file, f"{json.dumps(first)}\n{text}", mode=0o600, durable=False)
+
+    def _authentication_code(self, written: int, text: bytes) -> str:
+        """What a file has to say: another on each start of a machine, and for each content."""
+        code = blake2b(key=self._boot, digest_size=32, person=b"memory")
+        code.update(b"%b %d\n" % (self.environment, written))
+        code.update(text)
+        return code.hexdigest()
 
     def _digest(self) -> bytes:
         # The configuration as it was read: its file may have changed since.
@@ -100,7 +137,7 @@ def cache_folder(environ: Mapping[str, str], root: Path) -> Path | None:
 
 def _cache_file(folder: Path, root: Path) -> Path:
     # Two roots of one name only take the place of each other.
-    return folder / f"{zlib.crc32(os.fsencode(root.resolve())):08x}.json"
+    return folder / f"{zlib.crc32(os.fsencode(root.resolve())):08x}.jsonl"
 
 
 def _is_private(file: Path) -> bool:
@@ -114,14 +151,17 @@ def program_files() -> Iterator[tuple[str, int, int]]:
     yield (f"{__version__} {sys.version}", 0, 0)
     for library in filter(None, map(find_spec, _LIBRARIES)):
         if library.origin:
-            yield _signature(library.origin)
-    for top in (Path(reconciler.__file__).parent, str(schemas_folder())):
-        for folder, _, names in os.walk(top):
-            for name in names:
-                if name.endswith((".py", ".json")):
-                    yield _signature(f"{folder}/{name}")
+            yield _signature(library.origin, os.stat(library.origin))  # noqa: PTH116 - as below
+    folders = [str(Path(reconciler.__file__).parent), str(schemas_folder())]
+    while folders:
+        # Not by `Path.walk`: hundreds of files are looked at in every run.
+        with os.scandir(folders.pop()) as listing:
+            for entry in listing:
+                if entry.name.endswith((".py", ".json")):
+                    yield _signature(entry.path, entry.stat())
+                elif entry.name != "__pycache__" and entry.is_dir():
+                    folders.append(entry.path)
 
 
-def _signature(path: str) -> tuple[str, int, int]:
-    status = os.stat(path)  # noqa: PTH116 - Path.stat is slower, for hundreds in every run
+def _signature(path: str, status: os.stat_result) -> tuple[str, int, int]:
     return path, status.st_mtime_ns, status.st_size
