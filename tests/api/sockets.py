@@ -37,6 +37,7 @@ def settings(port: int, *, scheme: str = "http", **options: Any) -> ApiSettings:
 async def listening(server: Server) -> AsyncIterator[int]:
     """The port of a server that speaks bytes; every connection is gone at the end."""
     serving: list[asyncio.Task[None]] = []
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -46,6 +47,7 @@ async def listening(server: Server) -> AsyncIterator[int]:
             writer.close()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         serving.append(asyncio.create_task(serve(reader, writer)))
 
     listener = await asyncio.start_server(accept, "127.0.0.1", 0)
@@ -54,6 +56,9 @@ async def listening(server: Server) -> AsyncIterator[int]:
     for task in serving:
         task.cancel()
     await asyncio.gather(*serving, return_exceptions=True)
+    # A task that is cancelled before its first turn closes nothing.
+    for writer in writers:
+        writer.close()
 
 
 def against(server: Server, call: Call, **options: Any) -> Any:

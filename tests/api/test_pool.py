@@ -56,13 +56,17 @@ class Wire(asyncio.Transport):
         """The other side closes."""
         if self.is_open:
             self.is_open = False
-            self.connection.connection_lost(error)
+            asyncio.get_running_loop().call_soon(self.connection.connection_lost, error)
 
     def abort(self) -> None:
         """Our side closes; the loop says so in its next turn, as asyncio's own do."""
         if self.is_open:
             self.is_open = False
             asyncio.get_running_loop().call_soon(self.connection.connection_lost, None)
+
+    def is_closing(self) -> bool:
+        """Whether one of the two sides has closed."""
+        return not self.is_open
 
     def get_write_buffer_size(self) -> int:
         """Everything is gone at once."""

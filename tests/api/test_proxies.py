@@ -14,14 +14,17 @@ from typing import Any
 
 import pytest
 
+from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.connection.proxies import Proxy, proxy_for
+from reconciler.api.connection.transport import make_transport
+from reconciler.api.login.credentials import FixedToken
 from reconciler.api.secret import Secret
 from reconciler.app.session import Connector
 from reconciler.core.history.events import Event
 from reconciler.core.protocol.api_results import Accepted, ApiResult, NotFound, NotSent
 from reconciler.engine.requests.clock import SystemClock
 from reconciler.errors import UnreachableError
-from tests.api.factories import ID, TOKEN, error, remote
+from tests.api.factories import BODY, ID, TOKEN, error, remote
 from tests.api.handshakes import ca_file, send, server_context, serving
 from tests.api.sockets import listening, refused_port
 from tests.support.worlds import World
@@ -96,6 +99,23 @@ def test_https_goes_through_a_tunnel(tmp_path: Path) -> None:
     assert f"Proxy-Authorization: {LOGIN.reveal()}\r\n".encode() in head
     assert TOKEN.encode() not in head
     assert b"/api/v2" not in head
+
+
+def test_a_tunnel_is_kept_for_the_next_request(tmp_path: Path) -> None:
+    """As a connection without a proxy is."""
+    tunnels = Tunnels()
+
+    async def run(port: int) -> list[ApiResult]:
+        url = f"https://{HOST}:{port}"
+        async with proxying(tunnels) as proxy:
+            way = make_transport(url, concurrency=1, ca_file=ca_file(tmp_path), proxy=proxy)
+            wanted = ApiSettings(url=url, credentials=FixedToken(token=Secret(value=TOKEN)))
+            async with HttpWorkloadApi(wanted, transport=way) as api:
+                return [await api.create(BODY) for _ in range(3)]
+
+    with serving(server_context(HOST)) as port:
+        assert asyncio.run(run(port)) == [Accepted(remote=remote())] * 3
+    assert len(tunnels.heard) == 1
 
 
 def test_the_server_behind_a_tunnel_is_verified(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
+from reconciler.api.connection import resolver
 from reconciler.api.connection.resolver import UnattendedResolver
 from reconciler.api.login.credentials import FixedToken
 from reconciler.api.secret import Secret
@@ -150,8 +151,8 @@ def test_connections_that_begin_together_share_a_look_up(monkeypatch: pytest.Mon
 
     async def main() -> None:
         nonlocal failing
-        resolver = UnattendedResolver("cp.example", 443)
-        tasks = [asyncio.create_task(resolver.resolve()) for _ in range(3)]
+        looking = UnattendedResolver("cp.example", 443)
+        tasks = [asyncio.create_task(looking.resolve()) for _ in range(3)]
         await asyncio.sleep(0)
         tasks[0].cancel()
         given_up.set()
@@ -160,9 +161,30 @@ def test_connections_that_begin_together_share_a_look_up(monkeypatch: pytest.Mon
         assert kinds == [asyncio.CancelledError, socket.gaierror, socket.gaierror]
         assert len(asked) == 1
         failing = False
-        assert len(await resolver.resolve()) == 1
-        assert len(await resolver.resolve()) == 1
+        assert len(await looking.resolve()) == 1
+        assert len(await looking.resolve()) == 1
         assert len(asked) == 2
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     asyncio.run(main())
+
+
+def test_a_look_up_is_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no longer: servers move."""
+    asked: list[str] = []
+
+    def look_up(host: str, *_: Any, **__: Any) -> Any:
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))]
+
+    async def main() -> None:
+        looking = UnattendedResolver("cp.example", 443)
+        await looking.resolve()
+        await looking.resolve()
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    asyncio.run(main())
+    assert len(asked) == 1
+    monkeypatch.setattr(resolver, "_KEPT_SECONDS", 0.0)
+    asyncio.run(main())
+    assert len(asked) == 3

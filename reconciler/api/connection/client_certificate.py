@@ -95,7 +95,7 @@ def rejection_message(error: BaseException, identity: ClientCertificate | None) 
 
 def tls_alert(error: BaseException) -> str:
     """The TLS alert that the other side sent, in capitals; empty where it sent none."""
-    # Not every SSLError has a reason: aiohttp's own are made without one.
+    # Most exceptions have no reason, and that of an SSLError may be None.
     return (getattr(error, "reason", None) or "").partition("ALERT_")[2]
 
 

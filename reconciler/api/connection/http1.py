@@ -19,6 +19,8 @@ from reconciler.api.wire.transport_errors import BrokenConnectionError, Transpor
 # Of a head, and of what a body has between two of its pieces: sizes of chunks and their extensions,
 # trailers. Also the most that is parsed at once.
 MAX_HEAD = 64 * 1024
+# Without any of these, a body ends with its connection (RFC 9112 6.3).
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
 
 
 class _OddResponseError(HttpParserError):
@@ -47,7 +49,8 @@ class HttpConnection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether it can take a request."""
-        return self._is_open and self._waiter is None
+        # The transport knows an error one turn of the loop before we are told.
+        return self._is_open and self._waiter is None and not self._transport.is_closing()
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -174,8 +177,7 @@ class HttpConnection(asyncio.Protocol):
         if self._waiter is None:
             return
         if self._body is not None:
-            if error is None and self._headers.keys().isdisjoint(_FRAMED):
-                # The one kind of body that ends with its connection (RFC 9112 6.3).
+            if error is None and self._headers.keys().isdisjoint(_FRAMING):
                 self._deliver()
             else:
                 self._fail(BrokenConnectionError("the answer ended too early"))
@@ -189,9 +191,6 @@ class HttpConnection(asyncio.Protocol):
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_exception(failure)
-
-
-_FRAMED = frozenset({"content-length", "transfer-encoding"})
 
 
 def _decode(value: bytes) -> str:

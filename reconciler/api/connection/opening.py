@@ -22,6 +22,7 @@ from reconciler.api.wire.transport_errors import (
     BrokenConnectionError,
     ConnectError,
     ConnectTimeoutError,
+    UnsentError,
 )
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
@@ -48,10 +49,9 @@ class ConnectionOpener:
         self._has_tls = server.scheme == "https"
         self._proxy = proxy
         self.identity = identity
-        first = urlsplit(proxy.address) if proxy else None
+        first = urlsplit(proxy.address if proxy else url)
         self._resolver = UnattendedResolver(
-            (first.hostname or "") if first else self._host,
-            (first.port or 0) if first else self._port,
+            first.hostname or "", first.port or _DEFAULT_PORTS[first.scheme]
         )
 
     async def open(self, within: float | None) -> HttpConnection:
@@ -64,12 +64,14 @@ class ConnectionOpener:
         except OSError as error:
             # The system gives up by an exception of the same class, which has a number.
             if isinstance(error, TimeoutError) and error.errno is None:
-                if self._proxy is None:
-                    raise ConnectTimeoutError from None
-                raise ConnectError(
-                    f"no connection through the proxy {self._proxy.address} in time"
-                ) from None
+                raise self.timeout_error() from None
             raise to_connect_error(error, self.identity) from error
+
+    def timeout_error(self) -> UnsentError:
+        """The exception where there was no connection in time."""
+        if self._proxy is None:
+            return ConnectTimeoutError()
+        return ConnectError(f"no connection through the proxy {self._proxy.address} in time")
 
     async def _open_directly(self) -> HttpConnection:
         sock = await connect_socket(await self._resolver.resolve())

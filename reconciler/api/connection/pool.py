@@ -14,7 +14,6 @@ from reconciler.api.wire.direct import DirectTransport, Incoming, Outgoing
 from reconciler.api.wire.transport_errors import (
     BrokenConnectionError,
     ConnectError,
-    ConnectTimeoutError,
     ImpassableError,
 )
 
@@ -98,7 +97,7 @@ class PooledTransport(DirectTransport):
             elif place in self._waiting:
                 self._waiting.remove(place)
             if isinstance(error, TimeoutError):
-                raise ConnectTimeoutError from None
+                raise self._opener.timeout_error() from None
             raise
 
     def _pass_on_place(self) -> None:
