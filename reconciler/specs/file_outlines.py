@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -20,8 +21,9 @@ from reconciler.specs.compose.composed_spec import INLINE
 from reconciler.specs.compose.defaults import Defaults
 from reconciler.specs.compose.to_desired import SpecContent
 from reconciler.specs.discovery.files import SourceFile
-from reconciler.specs.judging import CandidateSpec
+from reconciler.specs.judging import CandidateSpec, SpecJudge
 from reconciler.specs.kubernetes.outlines import IMAGE, ORDINARY_NAME, write_outline
+from reconciler.specs.rules.check_context import FoundError, TrialContext
 from reconciler.specs.rules.suppressions import MARK
 from reconciler.specs.source.documents import Reading
 from reconciler.specs.source.fileaccess import ReadFailure
@@ -39,13 +41,13 @@ _TRIED = 300
 _TEXT = r'(?!(?i:true|false|null|yes|no|on|off|y|n)(?:["\s]|\Z))'
 _END = r"(?=[ ]*$|[ ]+\#)"
 _PLAIN = rf"{_TEXT}[A-Za-z][A-Za-z0-9._/@-]*(?::[A-Za-z0-9._/@-]+)*"
-# Texts in quotes, plain ones in two fields, and comments. Each alternative begins with a character
-# of its own and looks back behind that: in front of it, the search would take five times as long.
+# Texts in quotes, words in two fields, and comments. Each begins with a character that is rare, and
+# looks back behind that: to look back in front of it would take several times as long.
 _SLOT = re.compile(
     rf"""
     (   "[^"\\\n]+"
-    |   :(?<=image:)[ ](?:"{IMAGE}"|{_PLAIN}){_END}
-    |   :(?<=value:)[ ]{_PLAIN}{_END}
+    |   g(?<=[ ]imag)e:[ ](?:"{IMAGE}"|{_PLAIN}){_END}
+    |   v(?<=[ ]v)alue:[ ]{_PLAIN}{_END}
     |   \#(?<!\S\#).*
     )""",
     re.VERBOSE | re.MULTILINE,
@@ -98,8 +100,10 @@ class _Outline(NamedTuple):
         if self.content is None:
             return ()
         metadata = self.content.metadata.replace(_NAME, facts.name)
-        # As it is written: what a slot holds has neither quotes nor backslashes.
-        manifest = self.content.manifest % tuple([f'"{_inside(slots[n])}"' for n in self.filled])
+        # What a slot holds has neither quotes nor backslashes: in quotes, it is JSON.
+        texts = [slots[number] for number in self.filled]
+        texts = [text if text[0] == '"' else f'"{_inside(text)}"' for text in texts]
+        manifest = self.content.manifest % tuple(texts)
         content = self.content._replace(
             metadata=metadata.replace(_PROJECT, facts.project),
             manifest=manifest.replace(_NAME, facts.name),
@@ -115,17 +119,19 @@ class _Frames(NamedTuple):
 
 
 class FileOutlines:
-    """The outlines of a run; `judge` judges a text that refers to no file. `keeps`: `TreeJudge`."""
+    """The outlines of a run, which composes and judges specs like this. `keeps` as `TreeJudge`."""
 
     def __init__(
         self,
         defaults: Defaults,
-        judge: Callable[[SourceFile, Reading], tuple[FileVerdict, Sequence[CandidateSpec]]],
+        compose: Callable[[SourceFile, Reading], Sequence[CandidateSpec]],
+        judge: SpecJudge,
         *,
         keeps: bool,
     ) -> None:
         self._defaults = defaults
-        self._judge = judge
+        self._compose = compose
+        self._judge = replace(judge, context=TrialContext)
         self._keeps = keeps
         self._by_chain: dict[int, _Frames] = {}
         self._by_folder: dict[str, _Frames] = {}
@@ -166,7 +172,7 @@ class FileOutlines:
         name, parts = written[1], _SLOT.split(text)
         slots = parts[1::2]
         kinds = "".join([slot[0] for slot in slots])
-        around = "\0".join([kinds, *parts[::2]]).replace(name, _NAME)
+        around = f"{kinds}\0" + "\0".join(parts[::2]).replace(name, _NAME)
         frame = frames.frames.get(around) or self._add_frame(frames, around)
         if frame is None:
             return None
@@ -235,11 +241,13 @@ class FileOutlines:
         document = read_lines(SourceText(file=file.name, text=text))
         if document is None:
             return None
-        verdict, (candidate,) = self._judge(file, Reading(documents=(document,)))
-        (facts,), spec = verdict.facts, candidate.spec
-        if not (spec and facts and facts.is_sound) or facts.manifest:
+        (candidate,) = self._compose(file, Reading(documents=(document,)))
+        try:
+            facts, findings = self._judge.judge(candidate)
+        except FoundError:
             return None
-        if verdict.text or verdict.findings != [NO_FINDINGS]:
+        spec = candidate.spec
+        if not (spec and facts and facts.is_sound) or facts.manifest or findings != NO_FINDINGS:
             return None
         places = _Places(spec.value)
         if not (places.are_own and all(map(places.is_free, marks.values()))):
@@ -297,13 +305,14 @@ class _Places:
 
 def _marks_for(around: str) -> list[str]:
     """A mark for each slot of a frame, of its kind."""
-    marks = {"#": f"#{_MARK}%d.", '"': f'"{_MARK}%d. "', ":": f": {_MARK}%d."}
+    word = f": {_MARK}%d."
+    marks = {"#": f"#{_MARK}%d.", '"': f'"{_MARK}%d. "', "g": f"ge{word}", "v": f"value{word}"}
     return [marks[kind] % number for number, kind in enumerate(around.partition("\0")[0])]
 
 
 def _inside(slot: str) -> str:
     """The text that a slot holds, where that is no comment."""
-    return slot[1:-1] if slot[0] == '"' else slot[2:].strip('"')
+    return slot[1:-1] if slot[0] == '"' else slot.partition(" ")[2].strip('"')
 
 
 def _assemble(around: str, slots: Sequence[str]) -> str:

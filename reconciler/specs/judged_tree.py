@@ -126,7 +126,9 @@ class TreeJudge:
             len(self.repository.discovered.tree.specs) >= WORTH_COMPARING
             and self.repository.is_plain
         ):
-            self.outlines = FileOutlines(self.repository.defaults, self.judge_reading, keeps=keeps)
+            self.outlines = FileOutlines(
+                self.repository.defaults, opener.compose, self.judge, keeps=keeps
+            )
         self.identities: dict[str, FileIdentities | None] = {}
         self.remembered: Mapping[str, Entry] = self.memory.recall() if self.memory else {}
 
@@ -253,13 +255,6 @@ class TreeJudge:
         if any(candidate.spec is not None and candidate.spec.broken for candidate in candidates):
             seal = None
         return JudgedFile(file, verdict, self.contents_of(verdict, candidates), seal, written)
-
-    def judge_reading(
-        self, file: SourceFile, reading: Reading
-    ) -> tuple[FileVerdict, Sequence[CandidateSpec]]:
-        """What the checks say of a text that refers to no other file."""
-        candidates = self.opener.compose(file, reading)
-        return self.verdict_on(reading, candidates, []), candidates
 
     def verdict_on(
         self,

@@ -91,7 +91,10 @@ def _may_be_ours(document: Document) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecJudge:
-    """Checks composed specs, each by itself; policies are asked later, for all at once."""
+    """Checks composed specs, each by itself; policies are asked later, for all at once.
+
+    A spec is checked in a context of the class `context`.
+    """
 
     config: Config
     schemas: SpecSchemas
@@ -99,6 +102,7 @@ class SpecJudge:
     patches: Patches
     suppressions: Suppressions
     policy_checks: PolicyChecks
+    context: type[CheckContext] = CheckContext
 
     def judge(self, candidate: CandidateSpec) -> tuple[SpecFacts | None, DocumentFindings]:
         """Check a candidate; what is no spec has no facts."""
@@ -111,7 +115,7 @@ class SpecJudge:
             if (suppressions := self.suppressions.read(document.source))
         ]
         address = identify(spec.value, self.config)
-        context = CheckContext(spec, address, self.suppressions, self.config.rules)
+        context = self.context(spec, address, self.suppressions, self.config.rules)
         check(context, self.config, self.schemas, self.objects)
         own = context.diagnostics
         used = self.suppressions.take_used()

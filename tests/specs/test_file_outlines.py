@@ -21,7 +21,6 @@ from reconciler.specs.judged_tree import WORTH_COMPARING, TreeJudge
 from reconciler.specs.judging import CandidateSpec
 from reconciler.specs.opening import SpecOpener
 from reconciler.specs.source.documents import Reading
-from reconciler.specs.verdicts import FileVerdict
 from tests.specs.strategies import mutated
 from tests.support.specs import Files, load, spec, told, write
 
@@ -137,14 +136,12 @@ class Counted:
         self.outlines = 0
         if with_outlines:
             defaults = self.judge.repository.defaults
-            self.judge.outlines = FileOutlines(defaults, self.judge_outline, keeps=True)
+            self.judge.outlines = FileOutlines(defaults, self.compose, self.judge.judge, keeps=True)
 
-    def judge_outline(
-        self, file: SourceFile, reading: Reading
-    ) -> tuple[FileVerdict, Sequence[CandidateSpec]]:
-        """What the checks say of an outline."""
+    def compose(self, file: SourceFile, reading: Reading) -> Sequence[CandidateSpec]:
+        """An outline as a spec."""
         self.outlines += 1
-        return self.judge.judge_reading(file, reading)
+        return self.opener.compose(file, reading)
 
     def known(self, text: str, name: str = "a.yaml") -> Any:
         """All that is known of a file, as a process would write it to another."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from reconciler.kinds.registry import intended_kind
 from reconciler.specs.compose.composed_spec import INLINE
@@ -30,7 +30,7 @@ from reconciler.specs.kubernetes.resources import check_resources, check_shares
 from reconciler.specs.kubernetes.roles import check_roles
 from reconciler.specs.kubernetes.structure import check_structure, kind_schema
 from reconciler.specs.kubernetes.workloads.rules import rules_of
-from reconciler.specs.rules.check_context import CheckContext
+from reconciler.specs.rules.check_context import CheckContext, FoundError, TrialContext
 
 LONGEST_NAME = 253
 
@@ -49,31 +49,14 @@ def check_manifest(context: CheckContext, schemas: ObjectSchemas) -> None:
         _check_whole(context, manifest, schemas)
 
 
-class _FoundError(Exception):
-    """There is something to report."""
-
-
-class _TrialContext(CheckContext):
-    """Stops the checks at what they would report."""
-
-    def report(self, *_: Any, **__: Any) -> NoReturn:
-        raise _FoundError
-
-    def report_violation(self, *_: Any, **__: Any) -> NoReturn:
-        raise _FoundError
-
-    def quoting_hint(self, *_: Any) -> str:
-        return ""
-
-
 def _finds_nothing(
     context: CheckContext, schemas: ObjectSchemas, name: Any, manifest: Manifest
 ) -> bool:
     value = {"metadata": {"name": name}, INLINE: manifest}
-    trial = _TrialContext(context.composed._replace(value=value), None)
+    trial = TrialContext(context.composed._replace(value=value), None)
     try:
         _check_whole(trial, manifest, schemas)
-    except _FoundError:
+    except FoundError:
         return False
     return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 from reconciler.core.diagnostics import Diagnostic, Severity
 from reconciler.core.model import Address
@@ -136,3 +136,23 @@ class CheckContext:
         if not isinstance(node.value, bool | int | float):
             return ""
         return f'quote it: "{node.written}"'
+
+
+class FoundError(Exception):
+    """There is something to report."""
+
+
+class TrialContext(CheckContext):
+    """Stops the checks at what they would report, by raising FoundError."""
+
+    def report(self, *_: Any, **__: Any) -> NoReturn:
+        """Stop instead."""
+        raise FoundError
+
+    def report_violation(self, *_: Any, **__: Any) -> NoReturn:
+        """Stop instead."""
+        raise FoundError
+
+    def quoting_hint(self, *_: Any) -> str:
+        """No advice: it would need places."""
+        return ""
