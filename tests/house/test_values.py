@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 from collections.abc import Callable
 from dataclasses import field, replace
@@ -147,6 +148,17 @@ def test_both_behave_alike(name: str) -> None:
     """Values, texts and errors: all that a caller sees of either."""
     story = STORIES[name]
     assert outcome(lambda: story(OURS)) == outcome(lambda: story(STANDARD))
+
+
+def test_a_constructor_is_compiled_with_the_first_value() -> None:
+    """A command loads hundreds of classes, and makes no value of most of them."""
+    ours, standard = classes(dataclass)["Positional"], classes(dataclasses.dataclass)["Positional"]
+    before = list(inspect.signature(ours).parameters)
+    assert (before, ours(1), list(inspect.signature(ours).parameters)) == (
+        ["arguments", "named"],
+        ours(1, second=2),
+        list(inspect.signature(standard).parameters),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
