@@ -298,6 +298,24 @@ def test_an_alert_about_our_certificate_is_believed_before_the_first_response_on
     run(main())
 
 
+def test_an_alert_behind_a_part_of_a_response_proves_nothing() -> None:
+    """The server had let us in, and may have carried out the request before it changed its mind."""
+    alert = ssl.SSLError(1, "alert")
+    alert.reason = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+
+    def answer_in_part(wire: Wire) -> None:
+        wire.answer(OK[:-1])
+        wire.hang_up(alert)
+
+    async def main() -> None:
+        transport = pool(Opener(answers=answer_in_part))
+        with pytest.raises(BrokenConnectionError, match="ended too early"):
+            await transport.send(get())
+        await transport.aclose()
+
+    run(main())
+
+
 @pytest.mark.parametrize("called_off", [False, True])
 def test_a_request_that_is_called_off_leaves_its_connection_unused(called_off: bool) -> None:
     """The next one takes it."""

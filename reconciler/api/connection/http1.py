@@ -34,9 +34,11 @@ class _StopParsingError(Exception):
 class HttpConnection(asyncio.Protocol):
     """Sends one request at a time; once it is not `is_idle` after a response, it is of no more use.
 
-    `lost_by` is the error that ended it, and `answered` says that it has given a response.
-    `idle_since` is for the pool.
+    `lost_by` is the error that ended it, and `answered` says that a byte of a response has come.
+    `idle_since` is for the pool, and `transport` may be replaced by TLS on top of it.
     """
+
+    transport: asyncio.Transport
 
     def __init__(self) -> None:
         self.answered = False
@@ -50,12 +52,7 @@ class HttpConnection(asyncio.Protocol):
     def is_idle(self) -> bool:
         """Whether it can take a request."""
         # The transport knows an error one turn of the loop before we are told.
-        return self._is_open and self._waiter is None and not self._transport.is_closing()
-
-    @property
-    def transport(self) -> asyncio.Transport:
-        """The bytes below it, on which a tunnel is built."""
-        return self._transport
+        return self._is_open and self._waiter is None and not self.transport.is_closing()
 
     def send(self, request: Outgoing, content: bytes) -> asyncio.Future[Incoming]:
         """Send the bytes of a request; the future raises BrokenConnectionError."""
@@ -66,18 +63,18 @@ class HttpConnection(asyncio.Protocol):
         self._is_complete = False
         self._may_stay = False
         self._waiter = waiter = asyncio.get_running_loop().create_future()
-        self._transport.write(content)
+        self.transport.write(content)
         return waiter
 
     def abort(self) -> None:
         """Close it at once, whatever is under way on it."""
         # Not `close`: over TLS that would wait for the other side to say goodbye.
         self._is_open = False
-        self._transport.abort()
+        self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, as the protocol of asyncio has it."""
-        self._transport = cast("asyncio.Transport", transport)
+        self.transport = cast("asyncio.Transport", transport)
         self._is_open = True
 
     def data_received(self, data: bytes) -> None:
@@ -86,6 +83,7 @@ class HttpConnection(asyncio.Protocol):
             # Nobody asked for it: it would be taken for the response to the next request.
             self.abort()
             return
+        self.answered = True
         try:
             for begin in range(0, len(data), MAX_HEAD):
                 piece = data[begin : begin + MAX_HEAD]
@@ -163,9 +161,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _deliver(self) -> None:
         waiter, self._waiter = self._waiter, None
-        self.answered = True
         # A response before the end of its request is one, but its server may not read the rest.
-        if not self._may_stay or self._transport.get_write_buffer_size():
+        if not self._may_stay or self.transport.get_write_buffer_size():
             self.abort()
         if waiter is not None and not waiter.done() and self._body is not None:
             waiter.set_result(

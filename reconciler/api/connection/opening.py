@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from reconciler.api.connection.client_certificate import ClientCertificate
@@ -15,7 +16,7 @@ from reconciler.api.connection.failures import (
 from reconciler.api.connection.http1 import HttpConnection
 from reconciler.api.connection.proxies import Proxy
 from reconciler.api.connection.request_head import write_connect
-from reconciler.api.connection.resolver import UnattendedResolver
+from reconciler.api.connection.resolver import SocketAddress, UnattendedResolver
 from reconciler.api.connection.tcp import connect_socket
 from reconciler.api.wire.direct import Outgoing
 from reconciler.api.wire.transport_errors import (
@@ -59,8 +60,10 @@ class ConnectionOpener:
         try:
             async with asyncio.timeout(within):
                 if self._proxy is None:
-                    return await self._open_directly()
-                return await self._open_through(self._proxy)
+                    connection = await _connect(await self._resolver.resolve())
+                else:
+                    connection = await self._open_tunnel(self._proxy)
+                return await self._start_tls(connection) if self._has_tls else connection
         except OSError as error:
             # The system gives up by an exception of the same class, which has a number.
             if isinstance(error, TimeoutError) and error.errno is None:
@@ -73,40 +76,30 @@ class ConnectionOpener:
             return ConnectTimeoutError()
         return ConnectError(f"no connection through the proxy {self._proxy.address} in time")
 
-    async def _open_directly(self) -> HttpConnection:
-        sock = await connect_socket(await self._resolver.resolve())
-        loop = asyncio.get_running_loop()
-        try:
-            _, connection = await loop.create_connection(
-                HttpConnection,
-                sock=sock,
-                ssl=self._context if self._has_tls else None,
-                server_hostname=self._host if self._has_tls else None,
-            )
-        except BaseException:
-            sock.close()
-            raise
-        return connection
-
-    async def _open_through(self, proxy: Proxy) -> HttpConnection:
-        tunnel = await self._open_tunnel(proxy)
+    async def _start_tls(self, below: HttpConnection) -> HttpConnection:
+        # Not `create_connection` with TLS: given up in the turn in which the handshake ends, that
+        # stays open to say goodbye, and its socket can only be taken away under it.
+        if not below.is_idle:
+            # Who is told of the loss is `below`: the handshake would wait for it in vain.
+            raise ConnectionResetError
         connection = HttpConnection()
+        # The other side may speak or hang up along with the last message of the handshake.
+        connection.connection_made(below.transport)
         transport = await asyncio.get_running_loop().start_tls(
-            tunnel.transport, connection, self._context, server_hostname=self._host
+            below.transport, connection, self._context, server_hostname=self._host
         )
         if transport is None:
             raise ConnectionResetError
-        connection.connection_made(transport)
+        connection.transport = transport
         return connection
 
     async def _open_tunnel(self, proxy: Proxy) -> HttpConnection:
         try:
-            sock = await connect_socket(await self._resolver.resolve())
+            tunnel = await _connect(await self._resolver.resolve())
         except OSError as error:
             raise proxy_unreachable_error(error, proxy) from error
         host = f"[{self._host}]" if ":" in self._host else self._host
         authority = f"{host}:{self._port}"
-        _, tunnel = await asyncio.get_running_loop().create_connection(HttpConnection, sock=sock)
         try:
             request = Outgoing(method="CONNECT", path=authority, phases={})
             response = await tunnel.send(request, write_connect(authority, proxy.login))
@@ -119,3 +112,15 @@ class ConnectionOpener:
             is_open = 200 <= response.status < 300
             raise proxy_status_error(None if is_open else response.status, proxy)
         return tunnel
+
+
+async def _connect(addresses: Sequence[SocketAddress]) -> HttpConnection:
+    sock = await connect_socket(addresses)
+    try:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            HttpConnection, sock=sock
+        )
+    except BaseException:
+        sock.close()
+        raise
+    return connection
