@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 
 from reconciler.core.history.outcome import (
     ADOPTED,
@@ -14,7 +15,7 @@ from reconciler.core.history.outcome import (
     Succeeded,
     cause_of_refusal,
 )
-from reconciler.core.model import Desired, LastSeen, Own, Recorded, join_reasons
+from reconciler.core.model import Desired, Json, LastSeen, Own, Recorded, join_reasons
 from reconciler.core.protocol.api_results import (
     FORBIDDEN,
     Accepted,
@@ -79,7 +80,7 @@ class CreateTask:
     ) -> None:
         self._work = work
         self._run = work.run
-        self._row = resumed or new_row(work.run, desired)
+        self._desired = desired
         if resumed is not None:
             # Whatever the record believes: the process that wrote it may have died after the send.
             self._row = advance(resumed, Evidence.RESUMED)
@@ -91,9 +92,17 @@ class CreateTask:
         self._in_doubt = resumed is not None and (resumed.own is Own.CREATING or resumed.ambiguous)
         self._last_message = ""
         self._unanswered = 0
-        self._unclear_at = self._row.last_sent_at
+        self._unclear_at = resumed.last_sent_at if resumed else None
         self._guard = SendGuard(work.run, self._redate)
-        self._body = make_body(desired, work.run.marker(self._row.op), work.run.provenance.commit)
+
+    # Made when its turn comes: a thousand are begun at once, and the first would wait for them all.
+    @cached_property
+    def _row(self) -> Recorded:
+        return new_row(self._run, self._desired)
+
+    @cached_property
+    def _body(self) -> Json:
+        return make_body(self._desired, self._run.marker(self._row.op), self._run.provenance.commit)
 
     async def carry_out(self) -> Outcome:
         """Create, settle what is unclear, and wait for the cluster if the run waits."""

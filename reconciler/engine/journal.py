@@ -7,7 +7,7 @@ import gc
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from reconciler.core.model import Recorded, Target
 from reconciler.errors import StateError
@@ -17,6 +17,9 @@ from reconciler.ports import RecordStore
 # only after Python's own 5 ms: 26 rows took 10 to 100 ms instead of 2, and every create waits for
 # two such writes.
 _SWITCH_SECONDS = 0.0005
+# A commit costs as much as thirty rows, and a quick disk would end one for every few: within this
+# time after one has begun, others may still join the next one.
+_JOIN_SECONDS = 0.02
 
 
 @contextmanager
@@ -38,17 +41,26 @@ class Journal:
     """Group commits: what arrives while one transaction is written goes into the next.
 
     With an executor the event loop stays free meanwhile; without one the write happens in it.
+    `crowd` is how many callers may wait at once: then nobody is left who could join them. `target`
+    is what the state has to know of its target before the first row.
     After a failed write nothing more is written: an order that skips a record is worse than none.
-    `trouble` then says why, and `unsaved` holds what is known and could not be stored. `target` is
-    what the state has to know of its target before the first row.
+    `trouble` then says why, and `unsaved` holds what is known and could not be stored.
     """
 
     def __init__(
-        self, store: RecordStore, executor: Executor | None = None, *, target: Target | None = None
+        self,
+        store: RecordStore,
+        executor: Executor | None = None,
+        *,
+        target: Target | None = None,
+        crowd: int = 1,
     ) -> None:
         self._store = store
         self._target = target
         self._executor = executor
+        self._crowd = crowd
+        self._is_crowded = asyncio.Event()
+        self._join_until = 0.0
         self._waiting: list[tuple[tuple[Recorded, ...], asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
         self.trouble: StateError | None = None
@@ -58,6 +70,8 @@ class Journal:
         """Return when the rows are durable, all at one instant; raises StateError."""
         done = asyncio.get_running_loop().create_future()
         self._waiting.append((rows, done))
+        if len(self._waiting) >= self._crowd:
+            self._is_crowded.set()
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._drain())
         await done
@@ -69,7 +83,14 @@ class Journal:
 
     async def _drain(self) -> None:
         # What arrives during a write finds this task at work, and is taken with the next batch.
+        loop = asyncio.get_running_loop()
         while self._waiting:
+            if len(self._waiting) < self._crowd and loop.time() < self._join_until:
+                self._is_crowded.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(self._join_until):
+                        await self._is_crowded.wait()
+            self._join_until = loop.time() + _JOIN_SECONDS
             batch, self._waiting = self._waiting, []
             rows = [row for together, _ in batch for row in together]
             try:

@@ -18,7 +18,7 @@ from reconciler.engine.journal import Journal, writing_thread
 from reconciler.engine.run import ActionContext
 from reconciler.errors import StateError
 from reconciler.state.memory import MemoryStore
-from tests.support.timing import EPOCH, run
+from tests.support.timing import EPOCH, Timeline, run
 from tests.support.worlds import Disk, wish
 
 HEADER = Header(lineage="l", serial=0, target=Target(url="https://x.example", stack="s"))
@@ -121,6 +121,38 @@ def test_a_thread_writes_while_the_loop_goes_on() -> None:
 
     assert sorted(row.op for row in disk.read()) == ["a", "b", "c"]
     assert len(disk.writes) == 2
+
+
+def test_while_many_are_at_work_a_write_waits_for_those_who_join_it() -> None:
+    """The first begins at once, the next 20 ms later, or as soon as nobody is left to join it."""
+    timeline, begun = Timeline(), list[float]()
+    disk = Disk(MemoryStore(HEADER))
+    disk.on_write = lambda: begun.append(timeline.now)
+
+    async def commit_at(journal: Journal, seconds: float, *ops: str) -> None:
+        await asyncio.sleep(seconds)
+        await asyncio.gather(*(journal.commit(_row(op)) for op in ops))
+
+    async def main() -> None:
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            journal = Journal(disk, executor, crowd=3)
+            await asyncio.gather(
+                commit_at(journal, 1.000, "a"),
+                commit_at(journal, 1.001, "b"),
+                commit_at(journal, 1.015, "c"),
+                commit_at(journal, 1.022, "d", "e", "f"),
+                commit_at(journal, 2.000, "g"),
+            )
+
+    run(main(), timeline)
+
+    assert [[row.op for row in write] for write in disk.writes] == [
+        ["a"],
+        ["b", "c"],
+        ["d", "e", "f"],
+        ["g"],
+    ]
+    assert begun == pytest.approx([1.0, 1.02, 1.022, 2.0], abs=1e-6)
 
 
 def test_the_writing_thread_gets_its_turns_as_long_as_there_is_one() -> None:

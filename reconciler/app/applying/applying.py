@@ -220,7 +220,12 @@ async def run_plan(
         # A new state names the rules before its first row: it need not be searched at the end.
         store.renew(Redactor(store.header.lineage, settings.rules))
     with writing_thread() as executor:
-        journal = Journal(store, executor, target=_target_with_pins(planned, store, session))
+        journal = Journal(
+            store,
+            executor,
+            target=_target_with_pins(planned, store, session),
+            crowd=min(len(planned.plan.changes), settings.concurrency),
+        )
         # From the session's own chance, so that a test sees the same run twice.
         run_id = str(uuid.UUID(int=session.rng.getrandbits(128), version=4))
         log = RunLog.of(
