@@ -78,7 +78,8 @@ class Redactor:
         if not self._may_hold(_without_head(text, searched)):
             return value, text
         redacted = self._hiding.hide(value)
-        return redacted, canonical(redacted)
+        # Most that look like a secret refer to one: to compare takes a third of writing anew.
+        return (value, text) if redacted == value else (redacted, canonical(redacted))
 
     def record(self, value: Json) -> tuple[Json, str]:
         """What `redact` returns, as the text that a state holds where it is one, and its digest.
