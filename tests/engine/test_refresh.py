@@ -6,12 +6,13 @@ import asyncio
 import gc
 import random
 import weakref
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 from reconciler.core.model import Address, Live, Recorded, Remote
-from reconciler.core.protocol.api_results import Accepted, ApiResult
-from reconciler.engine.refresh import refresh
+from reconciler.core.protocol.api_results import Accepted, Ambiguous, ApiResult
+from reconciler.engine.refresh import OnReadRetry, refresh
 from reconciler.engine.requests.dispatcher import Dispatcher, StopSignal
 from tests.support.factories import make_desired, make_recorded
 from tests.support.timing import Timeline, VirtualClock, run
@@ -53,13 +54,17 @@ class Library:
         self._held -= 1
 
 
-def _read_back(count: int) -> tuple[Library, list[Recorded], dict[str, Live]]:
+def _rows(count: int) -> list[Recorded]:
     wanted = make_desired()
-    rows = [
+    return [
         replace(make_recorded(wanted, op=f"op-{n}"), address=Address(project="1", name=f"w{n}"))
         for n in range(count)
     ]
-    library = Library(rows)
+
+
+def _refresh(
+    library: Library, rows: list[Recorded], on_retry: OnReadRetry | None = None
+) -> dict[str, Live]:
     timeline = Timeline()
 
     async def main() -> dict[str, Live]:
@@ -72,22 +77,49 @@ def _read_back(count: int) -> tuple[Library, list[Recorded], dict[str, Live]]:
             rows,
             api=api,
             dispatcher=dispatcher,
+            on_retry=on_retry,
             keep=lambda _, remote: replace(remote, raw_manifest={}),
         )
         dispatcher.close()
         return found
 
-    return library, rows, run(main(), timeline)
+    return run(main(), timeline)
 
 
 def test_every_record_is_read_and_no_body_is_kept() -> None:
     """However many are recorded, only as many bodies are in memory as requests in flight."""
     gc.collect()
-    library, rows, live = _read_back(2000)
+    rows = _rows(2000)
+    library = Library(rows)
+    live = _refresh(library, rows)
     assert list(live) == [row.id for row in rows]
     assert library.most <= 2 * CEILING
 
 
+def test_what_has_to_be_tried_again_holds_up_nothing_else() -> None:
+    """As many as may be in flight are not answered for a while: the others are read meanwhile."""
+    rows = _rows(3 * CEILING)
+    unlucky = {row.id for row in rows[:CEILING]}
+    tries = Counter[str]()
+    read: list[str] = []
+
+    class Fickle(Library):
+        async def read(self, workload_id: str) -> ApiResult:
+            tries[workload_id] += 1
+            if workload_id in unlucky and tries[workload_id] <= 6:
+                return Ambiguous(message="no complete answer")
+            response = await super().read(workload_id)
+            read.append(workload_id)
+            return response
+
+    retried: list[str | None] = []
+    live = _refresh(Fickle(rows), rows, on_retry=lambda row, _: retried.append(row.id))
+    assert list(live) == [row.id for row in rows]
+    assert Counter(retried) == dict.fromkeys(unlucky, 6)
+    lucky = len(rows) - CEILING
+    assert unlucky.isdisjoint(read[:lucky])
+
+
 def test_nothing_recorded_needs_no_request() -> None:
     """An empty state is read back at once."""
-    assert _read_back(0)[2] == {}
+    assert _refresh(Library([]), []) == {}
