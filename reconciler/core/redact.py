@@ -71,8 +71,8 @@ class Redactor:
     def redact_and_write(self, value: Any, *, searched: str = "") -> tuple[Any, str]:
         """What `redact` returns, and its canonical form.
 
-        `searched` is that of another document, as these rules have written it: what both begin
-        with is not searched once more.
+        `searched` is that of another document, as these rules have written it: a manifest that
+        both have is not searched once more.
         """
         text = canonical(value)
         if not self._may_hold(_without_head(text, searched)):

@@ -92,9 +92,10 @@ class LiveContent:
 
 
 def read_content(remote: Remote, redactor: Redactor, *, searched: str = "") -> LiveContent:
-    """The content of a workload, searched for secrets but for what a text begins with.
+    """The content of a workload, searched for secrets.
 
-    That is a document which the redactor has written, and not only its strict rules.
+    `searched` is another document as the redactor writes it: a manifest that both have is not
+    searched once more, unless the strict rules are others.
     """
     plain, strict = echo_of(remote), redactor.strict
     redacted, text = strict.redact_and_write(plain, searched=searched if strict is redactor else "")
