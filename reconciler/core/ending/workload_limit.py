@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 
 from reconciler.values import dataclass
 
@@ -38,6 +37,9 @@ class WorkloadLimit:
         percent = self.percent or 0.0
         if recorded < self.SMALL and percent < 100:
             return self.SMALL_LIMIT if percent else 0
+        # Only here: whoever reads the settings need not load what brings decimal numbers as well.
+        from fractions import Fraction
+
         # As it was written: 2.01 % of 10,000 are 201, which binary fractions miss.
         return int(recorded * Fraction(str(percent)) / 100)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,8 +39,9 @@ class LockOwner:
 
 def this_process(command: str) -> LockOwner:
     """This process as the owner of a lock."""
-    # Only here: whoever reads a state holds no lock, and need not load what reads passwords.
+    # Only here: whoever reads a state holds no lock, and need load neither of these.
     import getpass
+    import socket
 
     try:
         user = getpass.getuser()
