@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -140,6 +142,45 @@ def test_bytes_that_come_later_end_a_connection_as_well() -> None:
             return [first, second]
 
     assert shown(asyncio.run(main())) == [(200, b"OK")] * 2
+
+
+@pytest.mark.parametrize("surplus", [OK + b"content-length: 6\r\n\r\nforged", b""],
+                         ids=["unasked", "hang-up"])  # fmt: skip
+def test_what_has_come_while_the_loop_was_busy_is_noticed_as_well(surplus: bytes) -> None:
+    """Neither is it the next response, nor does a hang-up leave the next request in doubt."""
+    go_on, done = threading.Event(), threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        first, _ = listener.accept()
+        first.recv(65_536)
+        first.sendall(TWO)
+        go_on.wait(5.0)
+        if surplus:
+            first.sendall(surplus)
+        else:
+            first.shutdown(socket.SHUT_WR)
+        done.set()
+        second, _ = listener.accept()
+        with first, second:
+            second.recv(65_536)
+            second.sendall(TWO)
+
+    async def main(port: int) -> list[Incoming]:
+        transport = make_transport(f"http://127.0.0.1:{port}", concurrency=1)
+        first = await transport.send(Outgoing(method="GET", path="/", phases={}))
+        go_on.set()
+        # Blocks the loop, so that it reads nothing before the next request is sent.
+        assert done.wait(5.0)
+        async with asyncio.timeout(5.0):
+            second = await transport.send(Outgoing(method="GET", path="/", phases={}))
+        await transport.aclose()
+        return [first, second]
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,), daemon=True)
+        server.start()
+        assert shown(asyncio.run(main(listener.getsockname()[1]))) == [(200, b"OK")] * 2
+        server.join(5.0)
 
 
 def test_a_body_may_end_with_its_connection() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import select
+from asyncio.trsock import TransportSocket
 from typing import cast
 
 from httptools import (
@@ -50,9 +52,18 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it can take a request."""
+        """Whether it is open, and has no request under way."""
         # The transport knows an error one turn of the loop before we are told.
         return self._is_open and self._waiter is None and not self.transport.is_closing()
+
+    @property
+    def can_send(self) -> bool:
+        """Whether it is idle, and nothing has come on it that the loop has still to read."""
+        # That is a hang-up, which would leave the request in doubt, or bytes that nobody asked for,
+        # which would be taken for its response. Before the first response TLS may have its say.
+        if not self.answered:
+            return self.is_idle
+        return self.is_idle and not _is_readable(self.transport.get_extra_info("socket"))
 
     def send(self, request: Outgoing, content: bytes) -> asyncio.Future[Incoming]:
         """Send the bytes of a request; the future raises BrokenConnectionError."""
@@ -188,6 +199,14 @@ class HttpConnection(asyncio.Protocol):
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_exception(failure)
+
+
+def _is_readable(sock: TransportSocket | None) -> bool:
+    if sock is None:
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _decode(value: bytes) -> str:

@@ -58,7 +58,7 @@ class PooledTransport(DirectTransport):
                 await request.before_send()
             # Nothing is awaited between this check and the bytes: a connection that is lost from
             # now on may have carried them.
-            if not connection.is_idle:
+            if not connection.can_send:
                 raise self._explain(connection) or ConnectError(
                     "the server hung up before the request was sent"
                 )
@@ -113,7 +113,7 @@ class PooledTransport(DirectTransport):
         oldest = asyncio.get_running_loop().time() - self._keep_alive
         while self._idle:
             connection = self._idle.pop()
-            if connection.is_idle and connection.idle_since > oldest:
+            if connection.can_send and connection.idle_since > oldest:
                 return connection
             self._discard(connection)
         return None
