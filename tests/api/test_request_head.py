@@ -34,6 +34,10 @@ def request(**fields: object) -> Outgoing:
             {"method": "PUT"},
             b"PUT /cp/a HTTP/1.1\r\nContent-Length: 0\r\nHost: cp.example:8443\r\n\r\n",
         ),
+        (
+            {"method": "DELETE"},
+            b"DELETE /cp/a HTTP/1.1\r\nContent-Length: 0\r\nHost: cp.example:8443\r\n\r\n",
+        ),
     ],
 )
 def test_a_request_is_written_as_it_is(fields: dict[str, object], written: bytes) -> None:

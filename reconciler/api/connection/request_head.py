@@ -12,7 +12,9 @@ _METHOD = re.compile(r"[A-Z]+")
 _PATH = re.compile(r"/[!-~]*")
 _NAME = re.compile(r"[A-Za-z0-9-]+")
 _VALUE = re.compile(r"[!-~]+( [!-~]+)*")
-_WITH_A_BODY = frozenset({"POST", "PUT", "PATCH"})
+# Without a length, the server could not know that no body comes (RFC 9110 8.6). For a DELETE it
+# could, but gateways exist that refuse one without (411).
+_WITH_A_LENGTH = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # Clients send few combinations of headers: with and without a body, before and after a new token.
 _MAX_KEPT = 16
 
@@ -37,8 +39,7 @@ class HeadWriter:
         content = request.content
         if content is not None:
             return b"%bContent-Length: %d\r\n%b%b" % (line, len(content), headers, content)
-        if request.method in _WITH_A_BODY:
-            # Else the server could not know that none comes (RFC 9110 8.6).
+        if request.method in _WITH_A_LENGTH:
             return b"%bContent-Length: 0\r\n%b" % (line, headers)
         return line + headers
 
