@@ -27,7 +27,7 @@ from reconciler.specs.rules.check_context import FoundError, TrialContext
 from reconciler.specs.rules.suppressions import MARK
 from reconciler.specs.source.documents import Reading
 from reconciler.specs.source.fileaccess import ReadFailure
-from reconciler.specs.source.linereader import PRINTABLE, read_lines
+from reconciler.specs.source.linereader import is_printable, read_lines
 from reconciler.specs.source.source_text import SourceText
 from reconciler.specs.verdicts import NO_FINDINGS, FileVerdict, SpecFacts
 
@@ -100,9 +100,11 @@ class _Outline(NamedTuple):
         if self.content is None:
             return ()
         metadata = self.content.metadata.replace(_NAME, facts.name)
-        # What a slot holds has neither quotes nor backslashes: in quotes, it is JSON.
+        # What a slot holds has neither quotes nor backslashes: most are JSON as they are.
         texts = [slots[number] for number in self.filled]
-        texts = [text if text[0] == '"' else f'"{_inside(text)}"' for text in texts]
+        texts = [
+            text if text[0] == '"' and text.isascii() else encode(_inside(text)) for text in texts
+        ]
         manifest = self.content.manifest % tuple(texts)
         content = self.content._replace(
             metadata=metadata.replace(_PROJECT, facts.project),
@@ -146,15 +148,15 @@ class FileOutlines:
         self, file: SourceFile, data: bytes | ReadFailure
     ) -> tuple[FileVerdict, Sequence[SpecContent]] | None:
         """What is known of a file, and the content of its spec; None where it has to be judged."""
-        if (
-            isinstance(data, ReadFailure)
-            or len(data) > _LONGEST
-            or self._unknown > self._known + _TRIED
-            or file.name.endswith(".json")
-            or data.translate(None, PRINTABLE)
-        ):
+        if isinstance(data, ReadFailure) or len(data) > _LONGEST or file.name.endswith(".json"):
             return None
-        found = self._find(file, data.decode("ascii"))
+        if self._unknown > self._known + _TRIED:
+            return None
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return None
+        found = self._find(file, text) if is_printable(text) else None
         if found is None:
             self._unknown += 1
         else:
@@ -202,7 +204,8 @@ class FileOutlines:
 
     def _add_frame(self, frames: _Frames, around: str) -> _Frame | None:
         """Find out what the slots of a frame are, by a text with a mark in each of them."""
-        is_long = len(frames.defaults) > _LONGEST_DEFAULTS
+        # Where a name of one letter was, what stands for it makes a long text of a short one.
+        is_long = len(frames.defaults) > _LONGEST_DEFAULTS or len(around) > _LONGEST
         if is_long or around in frames.frames or not self._may_add():
             return None
         marks = _marks_for(around)

@@ -174,12 +174,12 @@ def test_texts_that_no_check_looks_at(root: Path) -> None:
         text = SERVER.replace("llm", name)
         for old, new in (
             ("# Owned by team 1", f'# {name}: {{{{ a }}}} "b"'),
-            ("# the newest", "#"),
+            ("# the newest", "# für alle"),
             ('"4501"', '"0c7bc3a4-1f2e-4b5d-9c8e-7a6f5e4d3c2b"'),
             ("example.com/app:1", f"nvcr.io/{name}@sha256:0"),
             ('"python"', f'"{name}, ]"'),
             ('"--seed=1"', '"a: b #c"'),
-            ('"x: y #1 100%"', '"%s"'),
+            ('"x: y #1 100%"', '"%s é😀"'),
             (": word\n", f": {name}\n"),
             ('"1"', '"true"'),
         ):
@@ -229,7 +229,8 @@ def test_whatever_else_differs_is_another_outline(old: str, new: str, root: Path
         ("llm", "word"),
         ("# Owned by team 1", "# reconciler:ignore unknown-priority -- unused"),
         # Others read it, or nobody can.
-        ("# Owned by team 1", "# é"),
+        ("# Owned by team 1", "# \u2028"),
+        ("# Owned by team 1", "\ufeff# a"),
         ("# Owned by team 1", "--- # a"),
         ('"4501"', '"45 01"'),
         ("llm", "a" * 31),
@@ -251,6 +252,14 @@ def test_files_that_are_not_alike_are_no_longer_compared(root: Path) -> None:
     for number in range(400):
         compared.known(SERVER.replace("category: Train", f"category: {number}"))
     assert compared.outlines == 301
+
+
+def test_a_short_name_makes_no_long_outline(root: Path) -> None:
+    """What stands for it takes thirty times as much memory."""
+    compared, alone = Counted(root), Counted(root, with_outlines=False)
+    text = SERVER.replace("llm", "a").replace('run "this"', "a" * 400)
+    assert compared.known(text) == alone.known(text)
+    assert compared.outlines == 0
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ ALLOWED = {
     ("resources.py", "file.read_text"): "a shipped schema",
     ("specs/kubernetes/structure.py", "file.read_text"): "a shipped schema",
     ("report/html/document.py", "folder.joinpath(STYLE_SHEET).read_text"): "a shipped style sheet",
-    ("openapi/sources.py", "file.read_bytes"): "a shipped document, which may lie in an archive",
     ("openapi/files.py", "file.read_bytes"): "a derived schema, compared and never quoted",
     ("app/scaffold.py", "file.read_text"): "a shipped template",
     ("app/scaffold.py", "metadata.distribution(DISTRIBUTION).read_text"): "the installer's note",
@@ -41,6 +40,7 @@ ALLOWED = {
     ("state/locking/lock.py", "os.open"): "the state and its lock, opened and not read",
     ("state/database.py", "os.open"): "a new state, and the folder that is synced",
     ("state/locking/mounts.py", "table.read_text"): "the kernel's table of mounts",
+    ("specs/signatures.py", "open"): "the same table, and what the kernel calls its start",
     # What is written.
     ("app/wholefiles.py", "os.open"): "written, and new",
     ("app/wholefiles.py", "os.fdopen"): "written, and new",
@@ -53,6 +53,7 @@ ALLOWED = {
     # No files.
     ("specs/processes.py", "open"): "the pipe between a copy and this process",
     ("specs/source/yamlreader.py", "self.open"): "a node",
+    ("api/connection/pool.py", "self._opener.open"): "a connection",
     ("app/state/beside_server.py", "self.open"): "a state, by its own module",
     ("app/state/adopting.py", "self.state.open"): "a state, by its own module",
     **{

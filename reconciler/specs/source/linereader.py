@@ -34,7 +34,7 @@ _TEXT = (
 _WORD = re.compile(rf"(?:{_TEXT})\Z")
 _HEAD = re.compile(rf"( *)((?:- ){{0,4}})({_KEY})")
 _ROW = re.compile(rf"( *)((?:- ){{0,4}})(?:({_KEY}):(?: +|\Z))?(?:(?:{_TEXT})\Z|(.*))")
-PRINTABLE = bytes([10, *range(32, 127)])
+_PRINTABLE = bytes([10, *range(32, 127)])
 _QUOTED = re.compile(r"""(?:"([^"\\]*)"|'([^']*)') *(?: #.*)?""")
 # As commands are written most often.
 _QUOTED_LIST = re.compile(r'\["[^"\\]*"(?:, "[^"\\]*")*\]')
@@ -74,7 +74,7 @@ class _DeclineError(Exception):
 def read_lines(source: SourceText) -> Document | None:
     """Return the only document of a text; None for any doubt."""
     text = source.text
-    if len(text) > LONGEST or text[-1:] != "\n" or not _is_printable(text):
+    if len(text) > LONGEST or text[-1:] != "\n" or not is_printable(text):
         return None
     lines = text.split("\n")
     del lines[-1]
@@ -98,11 +98,11 @@ def read_lines(source: SourceText) -> Document | None:
     return Document(source, 0, len(text), start, end, value)
 
 
-def _is_printable(text: str) -> bool:
+def is_printable(text: str) -> bool:
     """Whether a text has neither control characters and tabs nor foreign line breaks."""
     # To take out of bytes what may be there is four times as fast.
     if text.isascii():
-        return not text.encode().translate(None, PRINTABLE)
+        return not text.encode().translate(None, _PRINTABLE)
     return text.replace("\n", "").isprintable()
 
 
