@@ -18,7 +18,7 @@ from reconciler.specs.loaded import Loaded
 from reconciler.specs.opening import SpecOpener
 from reconciler.specs.source.deadline import Deadline
 
-_MANY = 1000
+MANY_FILES = 1000
 POLICY_SECONDS = 1800.0
 
 
@@ -44,7 +44,7 @@ def load_specs(
         opener = SpecOpener.of(paths, root, config, stdin=stdin, drafts=drafts)
         judge = TreeJudge(opener, config, keeps=True)
         loaded = _put_together(judge, judge.run(deadline))
-        if loaded.files > _MANY:
+        if loaded.files > MANY_FILES:
             # Nor does it pay ever to look at them again.
             gc.freeze()
         return loaded

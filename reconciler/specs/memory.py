@@ -92,7 +92,7 @@ def write_references(references: Sequence[FileReference], sources: SourceCache) 
 def write_entries(entries: Mapping[str, Entry]) -> str:
     """Entries by the names of files, as JSON: one list for each part, which is read fastest."""
     rows = [(name, *entry[:-1], *entry.signature) for name, entry in entries.items()]
-    return json.dumps([*zip(*rows, strict=True)])
+    return json.dumps([*zip(*rows, strict=True)], separators=(",", ":"))
 
 
 def read_entries(text: bytes, *, signed: bool) -> dict[str, Entry]:

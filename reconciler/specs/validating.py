@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -9,7 +10,7 @@ from typing import BinaryIO
 from reconciler.specs.checked import Validated
 from reconciler.specs.config import Config
 from reconciler.specs.judged_tree import TreeJudge
-from reconciler.specs.loading import POLICY_SECONDS, garbage_collector_paused
+from reconciler.specs.loading import MANY_FILES, POLICY_SECONDS, garbage_collector_paused
 from reconciler.specs.memory import VerdictMemory
 from reconciler.specs.opening import SpecOpener
 from reconciler.specs.source.deadline import Deadline
@@ -36,9 +37,12 @@ def validate_specs(
         tree = judge.run(deadline)
         checks, view = judge.check_together(tree)
         judge.remember(tree)
-        return Validated(
+        validated = Validated(
             **view,
             sound={key: facts.file for key, facts in checks.sound.items()},
             declared={key: facts.file for key, facts in checks.declared.items()},
             find_files=lambda key: opener.files_of(checks.declared[key]),
         )
+        if validated.files > MANY_FILES:
+            gc.freeze()
+        return validated
