@@ -116,14 +116,12 @@ def write_entry(verdict: FileVerdict, seal: bytes, references: Sequence[Any]) ->
 
 
 def sign_entry(entry: Entry, layers: str, signature: Signature | None) -> Entry:
-    """The same with the present signature of the file.
+    """The same with the present signature of the file, where that proves something.
 
     Nothing but its bytes opens what was found in a file, and others than itself decide about one
     that refers to them: both are read in each run.
     """
-    if signature is None or entry.sealed or entry.references:
-        layers, signature = "", NO_SIGNATURE
-    if (layers, signature) == entry[-2:]:
+    if signature in (None, entry.signature) or entry.sealed or entry.references:
         return entry
     return entry._replace(layers=layers, signature=signature)
 
