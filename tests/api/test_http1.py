@@ -242,6 +242,14 @@ def test_what_two_readers_could_understand_differently_is_refused(name: str) -> 
     assert str(outcome).isprintable()
 
 
+@pytest.mark.parametrize("status", [b"000", b"099", b"101"])
+def test_an_interim_response_that_cannot_be_one_is_refused_at_once(status: bytes) -> None:
+    """Nothing has to follow it for that."""
+    (outcome,) = ask(Script(b"HTTP/1.1 %b X\r\n\r\n" % status), "GET")
+    assert isinstance(outcome, BrokenConnectionError)
+    assert str(outcome) == f"not an HTTP answer: status {int(status)}"
+
+
 @pytest.mark.parametrize(
     ("response", "part"),
     [

@@ -22,7 +22,7 @@ from reconciler.api.wire.transport_errors import (
     ImpassableError,
     TransportError,
 )
-from tests.support.timing import run
+from tests.support.timing import Timeline, run
 
 URL = "http://127.0.0.1:8080"
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nOK"
@@ -235,6 +235,38 @@ def test_the_connection_that_was_used_last_is_used_next() -> None:
             await transport.send(get())
         assert [wire.requests for wire in opener.wires if wire.is_open] == [5]
         await asyncio.sleep(KEEP_ALIVE)
+        assert opener.open_wires == []
+        await transport.aclose()
+
+    run(main())
+
+
+def test_an_old_connection_is_not_used_although_nobody_has_closed_it_yet() -> None:
+    """A process that was stopped for a while has had no time to."""
+    timeline = Timeline()
+
+    async def main() -> None:
+        opener = Opener()
+        transport = pool(opener)
+        await transport.send(get())
+        timeline.skip(KEEP_ALIVE)
+        await transport.send(get())
+        assert [wire.requests for wire in opener.wires] == [1, 1]
+        await transport.aclose()
+
+    run(main(), timeline)
+
+
+def test_the_connection_of_a_request_that_is_given_up_is_closed_at_once() -> None:
+    """So that its server may stop working on it."""
+
+    async def main() -> None:
+        opener = Opener(answers=lambda _: None)
+        transport = pool(opener)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await transport.send(get())
+        assert len(opener.wires) == 1
         assert opener.open_wires == []
         await transport.aclose()
 

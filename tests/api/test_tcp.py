@@ -118,6 +118,28 @@ def test_whoever_gives_up_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch)
     run(main())
 
 
+def test_a_connection_that_is_made_in_the_moment_of_giving_up_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody would know of it."""
+    sockets: list[socket.socket] = []
+
+    async def main() -> None:
+        async def connect(_: SocketAddress) -> socket.socket:
+            sockets.append(socket.socket())
+            task.cancel()
+            return sockets[-1]
+
+        monkeypatch.setattr(tcp, "_connect", connect)
+        task = asyncio.create_task(tcp.connect_socket([at("a"), at("b")]))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.sleep(0)
+        assert [one.fileno() for one in sockets] == [-1]
+
+    run(main())
+
+
 def test_a_real_address_that_refuses_gives_way_to_one_that_does_not() -> None:
     """Over the loopback, with what the socket is set to."""
 
