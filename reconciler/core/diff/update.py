@@ -89,9 +89,10 @@ def compose_update(
         if key not in fields and declared.get("metadata", {}).get(key) is not None:
             fields[key] = None
     body = {**document, "metadata": {**metadata, **fields}}
-    # A planned document is a text already.
-    is_text = planned is not None and body == document
-    sent, sent_digest = redactor.strict.record(planned if planned and is_text else body)
+    # A planned document is a text already, which is not written once more.
+    sent, sent_digest = redactor.strict.record(
+        planned if planned is not None and body == document else body
+    )
     return UpdateContent(
         metadata=fields,
         manifest=document.get("manifest", {}),

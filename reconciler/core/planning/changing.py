@@ -121,7 +121,7 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
     # secrets only digests are known here.
     change = case.stored.change
     is_settled = case.row.is_declared and change.open is None and not change.superseded
-    stays = is_settled and not merged.kept and not is_redacted(canonical(document))
+    is_final = is_settled and not merged.kept and not is_redacted(canonical(document))
     return Update(
         **case.common(reason, detail, changes=(*case.changes, *case.settings)),
         recorded=case.stored,
@@ -130,7 +130,7 @@ def update(case: DecisionInputs, desired: Desired, reason: Reason, detail: str) 
         overwrites=merged.overwritten,
         undo_drift=undo_drift,
         document=document,
-        merged_with=digest(now) if stays else "",
+        merged_with=digest(now) if is_final else "",
     )
 
 
