@@ -7,7 +7,7 @@ import base64
 import logging
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,45 +27,12 @@ from reconciler.errors import UnreachableError
 from tests.api.factories import BODY, ID, TOKEN, error, remote
 from tests.api.handshakes import ca_file, send, server_context, serving
 from tests.api.sockets import listening, refused_port
+from tests.api.tunnels import Tunnels
 from tests.support.worlds import World
 
 HOST = "cp.example"
 PASSWORD = "pa:ss w%rd"
 LOGIN = Secret(value="Basic " + base64.b64encode(f"robot:{PASSWORD}".encode()).decode())
-
-
-class Tunnels:
-    """A CONNECT proxy to this machine, whatever name is asked for; `answer` takes its place."""
-
-    def __init__(self, answer: bytes = b"") -> None:
-        self.answer = answer
-        self.heard: list[bytes] = []
-        self.mute = False
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
-        self.heard.append(await reader.readuntil(b"\r\n\r\n"))
-        if self.mute:
-            await reader.read()
-        if self.answer or self.mute:
-            writer.write(self.answer)
-            await writer.drain()
-            return
-        port = int(self.heard[-1].split()[1].rpartition(b":")[2])
-        there, out = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        try:
-            await asyncio.gather(_pump(reader, out), _pump(there, writer))
-        finally:
-            out.close()
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while chunk := await reader.read(65_536):
-            writer.write(chunk)
-            await writer.drain()
-    writer.close()
 
 
 @asynccontextmanager

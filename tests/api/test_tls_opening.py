@@ -16,7 +16,7 @@ from reconciler.api.wire.direct import Outgoing
 from reconciler.core.protocol.api_results import NotSent
 from tests.api.handshakes import ca_file, send, server_context
 from tests.api.sockets import listening
-from tests.api.test_proxies import Tunnels
+from tests.api.tunnels import Tunnels
 
 TURNS = 40
 RESPONSE = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import shutil
 import stat
 import tempfile
 from base64 import b85decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +20,25 @@ import reconciler
 from reconciler.app.planning import validation_cache as checking
 from reconciler.app.planning.workspace import open_workspace
 from reconciler.app.settings import Flags
-from reconciler.cli.main import run
-from reconciler.specs import judged_tree, repository
+from reconciler.specs import judged_tree
 from reconciler.specs.config import config_file, load_config
-from reconciler.specs.discovery.files import SourceFile
-from reconciler.specs.judging import CandidateSpec, SpecComposer
 from reconciler.specs.loading import load_specs
-from reconciler.specs.source.documents import Reading
 from reconciler.specs.validating import validate_specs
 from tests.cli.conftest import Cli
+from tests.cli.validations import (
+    SECRET,
+    judged_files,
+    kept_in,
+    memory_in,
+    spec,
+    validate,
+)
 
-SECRET = "hunter-two"
 JOB = """\
 apiVersion: batch/v1
 kind: Job
 spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: a:1}]}}}
 """
-POD = f"{{apiVersion: v1, kind: Pod, spec: {{containers: [{{name: main, image: {SECRET}}}]}}}}"
-
-
-def spec(name: str, project: str = '"1"') -> str:
-    """A spec in two lines."""
-    return f"metadata: {{name: {name}, projectId: {project}}}\nmanifest: {POD}\n"
-
 
 VALID = {
     "reconciler.yaml": "policies: [policies/*.json]\n",
@@ -103,14 +97,6 @@ def validate_in_all_formats(folder: Path, *arguments: object) -> tuple[object, .
     asked = [f"--output={name}={path}" for name, path in outputs.items()]
     result = validate(*arguments, "--output=text", *asked)
     return (*result, *(path.read_text() for path in outputs.values() if path.exists()))
-
-
-def validate(*arguments: object) -> tuple[int, str, str]:
-    """Run `validate`, and say how it ended."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(["validate", *map(str, arguments)])
-    return code, out.getvalue(), err.getvalue()
 
 
 def change(root: Path, name: str, what: str | None) -> None:
@@ -186,31 +172,6 @@ def test_without_keeping_any_spec_the_same_is_found(
                 assert checked.files_of(key) == loaded.files_of(key)
     finally:
         shutil.rmtree(folder)
-
-
-def memory_in(tmp_path: Path) -> Path:
-    """The file with what is remembered of most files."""
-    return next((tmp_path / "cache").rglob("????????.jsonl"))
-
-
-def kept_in(memory: Path) -> dict[str, list[Any]]:
-    """What a memory has of each file: the code, facts, findings, references, layers, signature."""
-    _, text = memory.read_text().split("\n")
-    names, *columns = json.loads(text)
-    return dict(zip(names, map(list, zip(*columns, strict=True)), strict=True))
-
-
-def judged_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files that are parsed and checked from now on."""
-    judged: list[str] = []
-
-    class Counting(SpecComposer):
-        def compose(self, file: SourceFile, reading: Reading) -> Iterator[CandidateSpec]:
-            judged.append(file.name)
-            return super().compose(file, reading)
-
-    monkeypatch.setattr(repository, "SpecComposer", Counting)
-    return judged
 
 
 @pytest.mark.parametrize("output", ["text", "json", "github", "sarif", "junit", "gitlab"])

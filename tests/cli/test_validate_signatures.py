@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from reconciler.app.planning import validation_cache as checking
 from reconciler.regularfiles import read_with_status
 from reconciler.specs import judged_tree, signatures
-from tests.cli.test_validate_cache import judged_files, kept_in, memory_in, spec, validate
+from tests.cli.validations import judged_files, kept_in, memory_in, spec, validate
 
 SECOND = 10**9
 NAMES = ["a.yaml", "b.yaml", "team/c.yaml", "team/d.yaml"]
