@@ -178,8 +178,8 @@ class FileOutlines:
         frame = frames.frames.get(around) or self._add_frame(frames, around)
         if frame is None:
             return None
-        quoted = f'"{name}"'
-        fixed = tuple([f'"{_NAME}"' if slots[n] == quoted else slots[n] for n in frame.fixed])
+        held = [slots[number] for number in frame.fixed]
+        fixed = tuple([s.replace(name, _NAME) if _inside(s) == name else s for s in held])
         outline = frame.outlines.get(fixed) or self._add_outline(file, frame, fixed)
         project = None if frame.project is None else slots[frame.project]
         if outline is None or (project and not _PROJECT_ID.fullmatch(project)):
@@ -251,6 +251,9 @@ class FileOutlines:
             return None
         spec = candidate.spec
         if not (spec and facts and facts.is_sound) or facts.manifest or findings != NO_FINDINGS:
+            return None
+        # The name may be that of something else, such as a label of this name.
+        if not facts.name == facts.object_name == _NAME:
             return None
         places = _Places(spec.value)
         if not (places.are_own and all(map(places.is_free, marks.values()))):

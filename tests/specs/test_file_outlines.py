@@ -246,6 +246,17 @@ def test_such_a_text_is_never_taken_for_a_known_one(old: str, new: str, root: Pa
             assert compared.known(each, name) == alone.known(each, name)
 
 
+def test_the_first_name_may_be_another_one(root: Path) -> None:
+    """A label called `name` is no name of a workload whose own is too long to be compared."""
+    compared, alone = Counted(root), Counted(root, with_outlines=False)
+    labels = SERVER.replace('{app: llm, tier: "serving"}', "\n      name: short")
+    text = labels.replace("llm", "a" * 31)
+    for label in ("short", "other"):
+        each = text.replace("short", label)
+        assert compared.known(each) == alone.known(each)
+    assert "a" * 31 in alone.known(text)[0][1]
+
+
 def test_files_that_are_not_alike_are_no_longer_compared(root: Path) -> None:
     """Where each has an outline of its own with something to find, a look at it spares nothing."""
     compared = Counted(root)
