@@ -53,7 +53,7 @@ _SLOT = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 # The first name in the metadata is taken for that of the workload; its outline says if it is.
-_NAME_LINE = re.compile(rf' name: "?({_TEXT}{ORDINARY_NAME})"?$', re.MULTILINE)
+_NAME_LINE = re.compile(rf'^ +name: "?({_TEXT}{ORDINARY_NAME})"?$', re.MULTILINE)
 _PROJECT_ID = re.compile(r'"[A-Za-z0-9-]{1,36}"')
 
 # What stands for a name, for the id of a project and, with a number, for what a slot holds. Drawn

@@ -257,6 +257,23 @@ def test_the_first_name_may_be_another_one(root: Path) -> None:
     assert "a" * 31 in alone.known(text)[0][1]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("metadata:\n  name: llm\n  p", "metadata: # name: old\n  name: llm\n  p"),
+        ("metadata:\n  name: llm\n  p", "metadata:\n  # name: old\n  name: llm\n  p"),
+        ("metadata:\n  name: llm\n  p", "metadata:\n  name: 'llm' # not name: old\n  p"),
+    ],
+)
+def test_a_comment_gives_no_name(old: str, new: str, root: Path) -> None:
+    """The address is that of the spec, whatever is said beside it."""
+    compared, alone = Counted(root), Counted(root, with_outlines=False)
+    for name in ("llm", "another"):
+        text = SERVER.replace(old, new).replace("llm", name)
+        assert text != SERVER.replace("llm", name)
+        assert compared.known(text) == alone.known(text)
+
+
 def test_files_that_are_not_alike_are_no_longer_compared(root: Path) -> None:
     """Where each has an outline of its own with something to find, a look at it spares nothing."""
     compared = Counted(root)
