@@ -365,3 +365,13 @@ def test_a_place_that_cannot_be_written(
     result = cli("validate", root)
     assert (result.code, result.err) == (0, "")
     assert not (tmp_path / "relative").exists()
+
+
+def test_a_cache_that_is_a_link_to_itself(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a place that cannot be written, as any other."""
+    (tmp_path / "cache").symlink_to("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    result = cli("validate", write_valid(tmp_path / "w"))
+    assert (result.code, result.err) == (0, "")

@@ -132,7 +132,12 @@ def cache_folder(environ: Mapping[str, str], root: Path) -> Path | None:
             return None
         folder = f"{home}/.cache"
     cache = Path(folder) / "workload-reconciler" / "valid"
-    return None if cache.resolve().is_relative_to(root.resolve()) else cache
+    try:
+        is_among_specs = cache.resolve().is_relative_to(root.resolve())
+    except RuntimeError:
+        # A link that leads to itself; later versions of Python say nothing of it.
+        return None
+    return None if is_among_specs else cache
 
 
 def _cache_file(folder: Path, root: Path) -> Path:
