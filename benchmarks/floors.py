@@ -114,14 +114,14 @@ def bare(what: str, count: int, server: Sandbox, cwd: Path) -> Measured:
     return measure([*command, "--bare", what, "--count", str(count)], server, cwd)
 
 
-def at_once(count: int) -> dict[str, float]:
+def at_once(count: int, *, as_json: bool) -> dict[str, float]:
     """CPU of an apply, of the plan after it and of updates, each as a ratio to its loop."""
     with tempfile.TemporaryDirectory(prefix="reconciler-bench-") as name:
         folder, beside = Path(name, "specs"), Path(name, "bare")
         folder.mkdir()
         beside.mkdir()
         (folder / "reconciler.yaml").write_text('api_version: "3.0"\n')
-        write_specs(folder, count)
+        write_specs(folder, count, as_json=as_json)
         with sandbox("--sync-delay", "0s") as server:
             posts = bare("creates", count, server, beside)
         with sandbox("--sync-delay", "0s") as server:
@@ -130,7 +130,7 @@ def at_once(count: int) -> dict[str, float]:
             plan = measure([str(PROGRAM), "plan", "."], server, folder)
             (beside / "ids").write_text("\n".join(ids))
             gets = bare("reads", count, server, beside)
-            write_specs(folder, count, replicas=3)
+            write_specs(folder, count, replicas=3, as_json=as_json)
             update = measure(APPLY, server, folder)
             with sqlite3.connect(folder / ".reconciler" / "state.db") as state:
                 named = state.execute("SELECT id, name FROM operations").fetchall()
@@ -157,7 +157,7 @@ def at_once(count: int) -> dict[str, float]:
     }
 
 
-def at_latency(count: int, milliseconds: float) -> dict[str, float]:
+def at_latency(count: int, milliseconds: float, *, as_json: bool) -> dict[str, float]:
     """Wall time of an apply and of an update of all, each as a ratio to what the latency allows.
 
     An update is a GET before it, a PUT, and a GET that proves it; the plan's GETs come first.
@@ -170,9 +170,9 @@ def at_latency(count: int, milliseconds: float) -> dict[str, float]:
     ):
         folder = Path(name)
         (folder / "reconciler.yaml").write_text('api_version: "3.0"\n')
-        write_specs(folder, count)
+        write_specs(folder, count, as_json=as_json)
         apply = measure([*APPLY, "--init"], server, folder)
-        write_specs(folder, count, replicas=3)
+        write_specs(folder, count, replicas=3, as_json=as_json)
         update = measure(APPLY, server, folder)
     for label, one in (("apply", apply), ("update", update)):
         print(f"{label:<6} {one} at {milliseconds:g} ms; {ideal:.2f} s for a request each")
@@ -188,6 +188,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--latency", type=float, default=50.0, help="milliseconds; 0 leaves it out")
+    parser.add_argument("--json", action="store_true", help="specs in JSON instead of YAML")
     loops: dict[str, Callable[[], None]] = {
         "creates": lambda: bare_creates(arguments.count),
         "reads": bare_reads,
@@ -200,9 +201,9 @@ def main() -> None:
         return
     rounds: list[dict[str, float]] = []
     for _ in range(arguments.rounds):
-        ratios = at_once(arguments.count)
+        ratios = at_once(arguments.count, as_json=arguments.json)
         if arguments.latency:
-            ratios |= at_latency(arguments.count, arguments.latency)
+            ratios |= at_latency(arguments.count, arguments.latency, as_json=arguments.json)
         rounds.append(ratios)
     for name in rounds[0]:
         ratio = statistics.median(one[name] for one in rounds)

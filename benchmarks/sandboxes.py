@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.support import sandboxes
 
 PROGRAM = Path(sys.executable).parent / "reconciler"
@@ -47,10 +49,16 @@ def body(index: int, replicas: int = 2) -> dict[str, Any]:
     return {"metadata": {"name": name, "projectId": "1"}, "manifest": manifest(name, replicas)}
 
 
-def write_specs(folder: Path, count: int, replicas: int = 2) -> None:
-    """So many workloads, a file each."""
+def write_specs(folder: Path, count: int, replicas: int = 2, *, as_json: bool = False) -> None:
+    """So many workloads, a file each, in YAML as people write them."""
+    text = json.dumps(body(0, replicas))
+    if not as_json:
+        # Read back first: labels that stand in two places would become an alias.
+        text = yaml.safe_dump(json.loads(text), sort_keys=False)
     for index in range(count):
-        (folder / f"bench-{index:05d}.json").write_text(json.dumps(body(index, replicas)))
+        name = f"bench-{index:05d}"
+        path = folder / f"{name}.{'json' if as_json else 'yaml'}"
+        path.write_text(text.replace("bench-00000", name))
 
 
 class Sandbox(sandboxes.Sandbox):

@@ -38,7 +38,8 @@ def world(settings: Settings, *options: str) -> Iterator[tuple[Sandbox, Path]]:
         tempfile.TemporaryDirectory(prefix="reconciler-bench-") as name,
         sandbox("--latency", latency, "--control", *options) as server,
     ):
-        write_specs(Path(name), settings.count)
+        # As bodies of requests, which curl is given the same files for.
+        write_specs(Path(name), settings.count, as_json=True)
         yield server, Path(name)
 
 
@@ -99,7 +100,7 @@ def updates(settings: Settings) -> None:
         best = 2 * ideal(settings)
         made = measure(program(settings, "apply", "--yes", "--init", "--no-wait"), server, folder)
         before, live = len(requests(server, "GET")), server.live_ids()
-        write_specs(folder, settings.count, replicas=3)
+        write_specs(folder, settings.count, replicas=3, as_json=True)
         done = measure(program(settings, "apply", "--yes", "--no-wait"), server, folder)
         puts, gets = requests(server, "PUT"), requests(server, "GET")[before:]
         kept = "the same ids" if sorted(server.live_ids()) == sorted(live) else "OTHER IDS"
