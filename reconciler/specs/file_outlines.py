@@ -156,8 +156,10 @@ class FileOutlines:
             text = data.decode()
         except UnicodeDecodeError:
             return None
+        count = self._count
         found = self._find(file, text) if is_printable(text) else None
-        if found is None:
+        # An outline that this file has brought spares nothing yet.
+        if found is None or self._count > count:
             self._unknown += 1
         else:
             self._known += 1

@@ -282,6 +282,16 @@ def test_files_that_are_not_alike_are_no_longer_compared(root: Path) -> None:
     assert compared.outlines == 301
 
 
+def test_an_outline_that_one_file_has_spares_nothing(root: Path) -> None:
+    """Files that are right, each in its own way, are no longer compared either."""
+    compared = Counted(root)
+    for number in range(400):
+        compared.known(SERVER.replace('tier: "serving"', f"tier: t{number}"))
+    assert compared.outlines == 301
+    assert compared.judge.outlines is not None
+    assert not compared.judge.outlines.are_common
+
+
 def test_a_short_name_makes_no_long_outline(root: Path) -> None:
     """What stands for it takes thirty times as much memory."""
     compared, alone = Counted(root), Counted(root, with_outlines=False)
