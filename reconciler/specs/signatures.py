@@ -21,6 +21,7 @@ NO_SIGNATURE: Signature = (0, 0, 0, 0, 0)
 # Later than this after a file's times, no change can leave them as they are: clocks of file systems
 # are as coarse as that.
 SETTLED_SECONDS = 2
+_SECOND = 10**9
 
 # Local file systems of Linux that give an inode the time of each change. A network's answer may be
 # a minute old, and others have no such time.
@@ -34,7 +35,7 @@ class Signatures:
 
     def __init__(self, devices: Collection[int], now: int) -> None:
         self._devices = devices
-        self._settled = now - SETTLED_SECONDS * 10**9
+        self._settled = now - SETTLED_SECONDS * _SECOND
 
     def look(self, real: str) -> Signature | None:
         """The signature of a file by its real path; None where that proves nothing."""
@@ -56,7 +57,10 @@ class Signatures:
         """The signature of a file that has a status; None where that proves nothing."""
         changed, written, device = status.st_ctime_ns, status.st_mtime_ns, status.st_dev
         if (
-            changed >= self._settled
+            # Who makes an image of a file system sets these times, and in whole seconds: another
+            # image may be mounted in its place.
+            changed % _SECOND == 0
+            or changed >= self._settled
             or written >= self._settled
             or device not in self._devices
             or not stat.S_ISREG(status.st_mode)

@@ -422,3 +422,14 @@ def test_a_start_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert signatures.read_boot() == b""
     place.write_text("2243d4cf-24c1-4a8d-9daf-82a2cfdc85ed\n")
     assert signatures.read_boot() == b"2243d4cf-24c1-4a8d-9daf-82a2cfdc85ed"
+
+
+def test_a_time_that_an_image_was_given_proves_nothing(tmp_path: Path) -> None:
+    """Two images may be made with the same times, and be mounted one after the other."""
+    (tmp_path / "a").touch()
+    written = (tmp_path / "a").stat()
+    signing = signatures.Signatures({written.st_dev}, written.st_ctime_ns + 10 * SECOND)
+    times = {"st_mtime_ns": 0, "st_ctime_ns": written.st_ctime_ns // SECOND * SECOND + 1}
+    assert signing.sign(os.stat_result(written[:10], times)) is not None
+    times["st_ctime_ns"] -= 1
+    assert signing.sign(os.stat_result(written[:10], times)) is None
