@@ -87,7 +87,8 @@ class SharedGame(ABC):
         self.round.ground.server.order()
         runs: list[Ended] = []
         for _ in range(APPLIES):
-            runs += [self.run(*APPLY, "--no-wait"), self.run(*PLAN)]
+            # A run that could not give its lock back has left it for as long as that may be held.
+            runs += [self.run(*APPLY, "--no-wait", "--lock-timeout", "1m"), self.run(*PLAN)]
             if not any(run.code for run in runs[-2:]):
                 break
         found = judge_recovery(runs)
