@@ -14,7 +14,15 @@ from reconciler.core.history.outcome import (
     Skipped,
     Succeeded,
 )
-from reconciler.core.model import Desired, LastSeen, Own, Purpose, Recorded, join_reasons
+from reconciler.core.model import (
+    Desired,
+    LastSeen,
+    Own,
+    Purpose,
+    Recorded,
+    Remote,
+    join_reasons,
+)
 from reconciler.core.protocol.api_results import Accepted
 from reconciler.core.protocol.transitions import (
     Evidence,
@@ -158,9 +166,7 @@ async def hand_over(work: ActionContext, row: Recorded, live: OwnWorkload) -> Ou
         detail = f"it is there after all; {NEXT_PLAN}"
         return Succeeded(id=row.id, counted_as=RECORDED, detail=detail)
     if op == row.op:
-        # An id is given up before another one is taken: none is ever overwritten.
-        await work.commit(lost := without_other_id(row, remote))
-        await work.install(accept(lost, remote, work.run.redactor))
+        await _accept_again(work, row, remote)
         detail = f"it came to life again as {remote.id}; {NEXT_PLAN}"
         return Succeeded(id=remote.id, counted_as=ADOPTED, detail=detail)
     await _take_over(work, row, live)
@@ -203,9 +209,18 @@ async def _take_over(work: ActionContext, row: Recorded, live: OwnWorkload) -> N
     if owner is not None:
         if owner.id is None:
             await work.install(accept(owner, remote, work.run.redactor))
+        elif owner.id != remote.id and owner.own is Own.ACCEPTED and owner.seen is LastSeen.MISSING:
+            # What it had is known to be gone: another of its sends has come true late.
+            await _accept_again(work, owner, remote)
         else:
             # Its id is on record, and is not overwritten (I6): only what it has outlived ends.
             await work.run.commit(*work.run.ended_by(owner))
         return
     # What its spec declared is not known here: the next plan compares it with what is wanted.
     await work.install(row_of_stranger(work.run, row, remote, op, declared=None))
+
+
+async def _accept_again(work: ActionContext, row: Recorded, remote: Remote) -> None:
+    # An id is given up before another one is taken: none is ever overwritten.
+    await work.commit(lost := without_other_id(row, remote))
+    await work.install(accept(lost, remote, work.run.redactor))

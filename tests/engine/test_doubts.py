@@ -9,13 +9,14 @@ import pytest
 
 from reconciler.app.session import Session
 from reconciler.core.history.stop_reason import StopReason
-from reconciler.core.model import Desired, Own
+from reconciler.core.model import Desired, LastSeen, Own
 from reconciler.core.protocol.marker import Marker, mark
 from reconciler.core.protocol.transitions import QUIET, SETTLED
 from tests.support.worlds import LINEAGE, World, is_write, stop, wish
 
 # Long enough to be stopped in, short enough to be answered before the run gives up.
 SLOW_LIST = "latency=3s at=list on=GET"
+GONE_ID = "0d0d0d0d-0000-4000-8000-000000000000"
 STILL_IN_DOUBT = "an earlier create is still in doubt"
 A_WHILE = (QUIET + SETTLED).total_seconds() + 60.0
 
@@ -172,6 +173,27 @@ def test_a_doubt_whose_name_another_operation_of_ours_has(
     assert world.ledger() == ["POST z 202"]
     assert world.apply(wish("z")).summary["deleted"] == 1
     assert world.live() == ["z"]
+
+
+def test_a_doubt_whose_name_a_late_repetition_of_a_lost_create_has() -> None:
+    """Its record takes the new id in the same run, so that the next one deletes what lives."""
+    world = _killed_before_its_create()
+    doubt = world.row("a")
+    other = f"{doubt.op[:-1]}0"
+    found = _come_true(world, other)
+    lost = replace(doubt, op=other, own=Own.ACCEPTED, id=GONE_ID, seen=LastSeen.MISSING)
+    world.record(replace(lost, ambiguous=True))
+    world.timeline.skip(A_WHILE)
+
+    ran = world.apply(wish("z"))
+
+    assert ran.told == [
+        "done: resolve 4501/a: it was never carried out; another workload of ours has its name"
+    ]
+    assert {row.id for row in world.rows() if row.own is Own.ACCEPTED} == {found, world.id_of("z")}
+    assert world.apply(wish("z")).summary["deleted"] == 1
+    assert world.live() == ["z"]
+    assert not world.plan(wish("z")).plan.has_changes
 
 
 def test_a_burial_that_cannot_be_written_ends_the_run() -> None:
