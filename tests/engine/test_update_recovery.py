@@ -61,13 +61,28 @@ def test_what_was_not_answered_is_read_before_it_is_sent_again(
     assert is_converged(world, 2)
 
 
-def test_a_late_update_has_the_same_rev_as_its_repetition() -> None:
-    """Both may be carried out, in any order, and make the same of the workload."""
+@pytest.mark.parametrize("encoded", [False, True], ids=["plain", "base64"])
+def test_a_late_update_has_the_same_rev_as_its_repetition(encoded: bool) -> None:
+    """Both may be carried out, in any order, and make the same of the workload, to the byte."""
     world = begun("late=40s hangup on=PUT try=1")
+    assert world.update(scaled(2, encoded=encoded)).exit_code == 0
+    world.timeline.skip(60.0)
+    assert is_converged(world, 2)
+    assert world.puts() == [world.rev("a")] * 2
+    assert len({entry.update.body for entry in world.sandbox.ledger if entry.update}) == 1
+
+
+def test_what_a_killed_run_has_sent_is_sent_again_to_the_byte() -> None:
+    """The first was merged by its plan, and the repetition by the run that goes on with it."""
+    world = begun("late=40s hangup on=PUT try=1")
+    world.on_request = lambda request: world.kill() if is_write(request) else None
+    world.update(scaled(2))
+    world.on_request = lambda _: None
     assert world.update(scaled(2)).exit_code == 0
     world.timeline.skip(60.0)
     assert is_converged(world, 2)
     assert world.puts() == [world.rev("a")] * 2
+    assert len({entry.update.body for entry in world.sandbox.ledger if entry.update}) == 1
     assert is_converged(world, 2)
 
 

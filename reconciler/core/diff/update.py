@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,7 @@ from reconciler.core.protocol.capabilities import UPDATE_FIELDS
 from reconciler.core.protocol.changes import as_shown, declared_by_us
 from reconciler.core.redact import Redactor
 from reconciler.core.secrets.marks import MARK
-from reconciler.core.stored_json import MAPS, decoded
+from reconciler.core.stored_json import MAPS, StoredJson, decoded
 from reconciler.values import dataclass
 
 # Fields that the cluster writes into an object and nobody submits.
@@ -82,6 +83,11 @@ def compose_update(
             undo_drift=undo_drift,
         )
     document = without_cluster_fields(merged.document)
+    manifest = document.get("manifest", {})
+    if not isinstance(planned, StoredJson):
+        # In the order of a planned one: what is sent again under its rev has the same bytes,
+        # whether a plan has merged it or not.
+        manifest = json.loads(canonical(manifest))
     metadata = document.get("metadata", {})
     fields = {key: metadata[key] for key in UPDATE_FIELDS if metadata.get(key) is not None}
     for key in UPDATE_FIELDS:
@@ -95,7 +101,7 @@ def compose_update(
     )
     return UpdateContent(
         metadata=fields,
-        manifest=document.get("manifest", {}),
+        manifest=manifest,
         sent=sent,
         base=rebase_echo(sent, sent, merged.kept) if merged.kept else sent,
         digest=sent_digest,
