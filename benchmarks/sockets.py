@@ -274,9 +274,8 @@ def bare_reads(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _over_our_transport(base: str, concurrency: int) -> AsyncIterator[Send]:
-    # Late: the measuring process needs neither of the two clients.
-    from reconciler.api.connection.transport import make_transport  # noqa: PLC0415
-    from reconciler.api.wire.direct import Outgoing  # noqa: PLC0415
+    from reconciler.api.connection.transport import make_transport  # noqa: PLC0415 - only the loop
+    from reconciler.api.wire.direct import Outgoing  # noqa: PLC0415 - needs it, not who measures
 
     transport = make_transport(base, concurrency=concurrency)
 
@@ -291,7 +290,7 @@ async def _over_our_transport(base: str, concurrency: int) -> AsyncIterator[Send
 
 @asynccontextmanager
 async def _over_aiohttp(base: str, concurrency: int) -> AsyncIterator[Send]:
-    import aiohttp  # noqa: PLC0415 - as above
+    import aiohttp  # noqa: PLC0415 - only the loop needs it, not who measures
 
     connector = aiohttp.TCPConnector(limit=concurrency)
     async with aiohttp.ClientSession(connector=connector) as session:

@@ -211,11 +211,7 @@ def read_required(fields: Mapping[str, Any], key: str, read: Callable[[object], 
 
 def read_optional(fields: Mapping[str, Any], key: str, read: Callable[[object], T]) -> T | None:
     """Read a field that may be absent or null."""
-    value = fields.get(key)
-    try:
-        return None if value is None else read(value)
-    except WireError as error:
-        raise error.under(key) from None
+    return None if fields.get(key) is None else read_required(fields, key, read)
 
 
 def _under(key: str, read: Callable[[object], T], value: object) -> T:

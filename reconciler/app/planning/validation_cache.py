@@ -156,7 +156,7 @@ def program_files() -> Iterator[tuple[str, int, int]]:
     yield (f"{__version__} {sys.version}", 0, 0)
     for library in filter(None, map(find_spec, _LIBRARIES)):
         if library.origin:
-            yield _signature(library.origin, os.stat(library.origin))  # noqa: PTH116 - as below
+            yield _signature(library.origin, Path(library.origin).stat())
     folders = [str(Path(reconciler.__file__).parent), str(schemas_folder())]
     while folders:
         # Not by `Path.walk`: hundreds of files are looked at in every run.
