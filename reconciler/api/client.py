@@ -122,7 +122,7 @@ class HttpWorkloadApi:
             on_request=on_request,
         )
         self._rules = settings.rules
-        self.live = HttpLiveApi(self._send_in_time, lambda text: blank(text, rules=settings.rules))
+        self.live = HttpLiveApi(self._send, lambda text: blank(text, rules=settings.rules))
         self._tokens = make_token_source(
             settings.credentials,
             send=self._send_login,
@@ -160,7 +160,7 @@ class HttpWorkloadApi:
             return call
         if dry_run:
             call = replace(call, params={"dryRun": "true"})
-            response = await self._send(call, self._exchange.deadline())
+            response = await self._send(call)
             if isinstance(response, ApiResult):
                 return response
             # No document says what a server answers to a dry run: any 2xx will do.
@@ -241,7 +241,7 @@ class HttpWorkloadApi:
         if not isinstance(listed, Listed) or not listed.trusted:
             return listed
         call = Call(method="GET", path=COUNT_PATH, params={"filterBy": filter_by})
-        response = await self._send(call, self._exchange.deadline())
+        response = await self._send(call)
         if isinstance(response, ApiResult):
             return response
         if response.status in NO_LIST:
@@ -257,7 +257,7 @@ class HttpWorkloadApi:
     async def find_cluster_versions(self) -> ApiResult:
         """List the versions of the clusters, which are those of the server or older."""
         call = Call(method="GET", path=CLUSTERS_PATH)
-        response = await self._send(call, self._exchange.deadline())
+        response = await self._send(call)
         if isinstance(response, ApiResult):
             return response
         if response.status in NO_LIST:
@@ -306,7 +306,7 @@ class HttpWorkloadApi:
         reader: Callable[[object], Remote],
         check: Callable[[Remote], None],
     ) -> ApiResult:
-        response = await self._send(call, self._exchange.deadline())
+        response = await self._send(call)
         if isinstance(response, ApiResult):
             return response
         if call.method == "DELETE" and response.is_empty and 200 <= response.status < 300:
@@ -339,7 +339,7 @@ class HttpWorkloadApi:
         offset = 0
         for _ in range(max_pages):
             call = list_call(filter_by, offset, order or {})
-            response = await self._send(call, self._exchange.deadline())
+            response = await self._send(call)
             if isinstance(response, ApiResult):
                 return response
             page = read_list_page(response)
@@ -356,10 +356,8 @@ class HttpWorkloadApi:
             offset = page.next
         return Ambiguous(message=f"the list of {label} did not end within {max_pages} pages")
 
-    async def _send_in_time(self, call: Call) -> RawResponse | ApiResult:
-        return await self._send(call, self._exchange.deadline())
-
-    async def _send(self, call: Call, deadline: float) -> RawResponse | ApiResult:
+    async def _send(self, call: Call) -> RawResponse | ApiResult:
+        deadline = self._exchange.deadline()
         # Nearly every request finds one at hand, and needs no timer to wait for it.
         bearer: BearerToken | ApiResult | None = self._tokens.held()
         if bearer is None:
