@@ -280,7 +280,7 @@ async def _over_our_transport(base: str, concurrency: int) -> AsyncIterator[Send
     transport = make_transport(base, concurrency=concurrency)
 
     async def send(method: str, path: str, headers: Headers, content: bytes | None) -> Reply:
-        request = Outgoing(method=method, path=path, headers=headers, content=content, phases={})
+        request = Outgoing(method=method, path=path, headers=headers, content=content)
         response = await transport.send(request)
         return response.status, response.body.finish()
 

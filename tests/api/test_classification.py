@@ -347,7 +347,7 @@ def test_a_body_is_bounded_after_decoding(chunks: list[bytes], coding: str, faul
     [
         (httpx.ConnectError(""), NotSent(message=f"cannot connect to {URL}: ConnectError")),
         (httpx.ConnectTimeout(""), NotSent(message=f"no connection to {URL} in time")),
-        (httpx.PoolTimeout(""), NotSent(message="no free connection in time")),
+        (httpx.PoolTimeout(""), NotSent(message=f"no connection to {URL} in time")),
         (httpx.UnsupportedProtocol("odd"), NotSent(message="odd", permanent=True)),
         (httpx.ReadTimeout(""), Ambiguous(message="no complete answer within 5 s")),
         (httpx.WriteTimeout(""), Ambiguous(message="no complete answer within 5 s")),

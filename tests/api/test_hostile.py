@@ -243,7 +243,7 @@ def test_no_exception_repeats_what_was_sent(name: str) -> None:
             way = make_transport(url, concurrency=1)
             headers = (("Authorization", f"Bearer {TOKEN}"),)
             try:
-                await way.send(Outgoing(method="GET", path="/", headers=headers, phases={}))
+                await way.send(Outgoing(method="GET", path="/", headers=headers))
             except TransportError as error:
                 return _shown(error)
             finally:

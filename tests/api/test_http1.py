@@ -51,7 +51,7 @@ def ask(server: Server, *methods: str, content: bytes | None = None) -> list[Any
             transport = make_transport(f"http://127.0.0.1:{port}", concurrency=1)
             outcomes: list[Any] = []
             for method in methods:
-                request = Outgoing(method=method, path="/", content=content, phases={})
+                request = Outgoing(method=method, path="/", content=content)
                 async with asyncio.timeout(5.0):
                     (outcome,) = await asyncio.gather(
                         transport.send(request), return_exceptions=True
@@ -131,13 +131,13 @@ def test_bytes_that_come_later_end_a_connection_as_well() -> None:
     async def main() -> list[Incoming]:
         async with listening(serve) as port:
             transport = make_transport(f"http://127.0.0.1:{port}", concurrency=1)
-            first = await transport.send(Outgoing(method="GET", path="/", phases={}))
+            first = await transport.send(Outgoing(method="GET", path="/"))
             go_on.set()
             await written.wait()
             # On this machine's own wire they are there at once, and read in the next turns.
             for _ in range(3):
                 await asyncio.sleep(0)
-            second = await transport.send(Outgoing(method="GET", path="/", phases={}))
+            second = await transport.send(Outgoing(method="GET", path="/"))
             await transport.aclose()
             return [first, second]
 
@@ -167,12 +167,12 @@ def test_what_has_come_while_the_loop_was_busy_is_noticed_as_well(surplus: bytes
 
     async def main(port: int) -> list[Incoming]:
         transport = make_transport(f"http://127.0.0.1:{port}", concurrency=1)
-        first = await transport.send(Outgoing(method="GET", path="/", phases={}))
+        first = await transport.send(Outgoing(method="GET", path="/"))
         go_on.set()
         # Blocks the loop, so that it reads nothing before the next request is sent.
         assert done.wait(5.0)
         async with asyncio.timeout(5.0):
-            second = await transport.send(Outgoing(method="GET", path="/", phases={}))
+            second = await transport.send(Outgoing(method="GET", path="/"))
         await transport.aclose()
         return [first, second]
 

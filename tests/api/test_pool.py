@@ -111,7 +111,7 @@ class Opener(ConnectionOpener):
 
 def get(**options: Any) -> Outgoing:
     """A request that waits at most a second for its place."""
-    return Outgoing(method="GET", path="/", phases={"pool": 1.0, "connect": 1.0}, **options)
+    return Outgoing(method="GET", path="/", patience=1.0, **options)
 
 
 def pool(opener: Opener, limit: int = 1) -> PooledTransport:

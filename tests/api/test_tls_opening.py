@@ -56,7 +56,7 @@ def test_a_handshake_may_be_given_up_in_any_turn_of_the_loop(tmp_path: Path) -> 
 
 def get() -> Outgoing:
     """A request without timeouts."""
-    return Outgoing(method="GET", path="/", phases={})
+    return Outgoing(method="GET", path="/")
 
 
 class Hasty:

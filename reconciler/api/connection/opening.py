@@ -101,7 +101,7 @@ class ConnectionOpener:
         host = f"[{self._host}]" if ":" in self._host else self._host
         authority = f"{host}:{self._port}"
         try:
-            request = Outgoing(method="CONNECT", path=authority, phases={})
+            request = Outgoing(method="CONNECT", path=authority)
             response = await tunnel.send(request, write_connect(authority, proxy.login))
         except BrokenConnectionError:
             raise proxy_status_error(None, proxy) from None

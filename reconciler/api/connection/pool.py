@@ -47,12 +47,12 @@ class PooledTransport(DirectTransport):
         if self._free:
             self._free -= 1
         else:
-            await self._wait_for_place(request.phases.get("pool"))
+            await self._wait_for_place(request.patience)
         connection: HttpConnection | None = None
         try:
             connection = self._take_idle()
             if connection is None:
-                connection = await self._opener.open(request.phases.get("connect"))
+                connection = await self._opener.open(request.patience)
                 self._open.add(connection)
             if request.before_send is not None:
                 await request.before_send()

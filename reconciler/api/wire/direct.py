@@ -16,16 +16,17 @@ Headers = tuple[tuple[str, str], ...]
 class Outgoing:
     """A request to the server of a transport; `path` is quoted and may have a query.
 
-    `phases` are the timeouts `connect` and `pool` in seconds, None for none. `before_send` is
-    awaited once there is a connection, right before bytes leave. The transport writes the status of
-    the response into `status` as soon as it has come, for the body may never end.
+    `patience` is how many seconds it waits for a place among the connections, and as many again for
+    a connection to be made; None is without end. `before_send` is awaited once there is a
+    connection, right before bytes leave. The transport writes the status of the response into
+    `status` as soon as it has come, for the body may never end.
     """
 
     method: str
     path: str
     headers: Headers = ()
     content: bytes | None = None
-    phases: Mapping[str, float | None]
+    patience: float | None = None
     before_send: BeforeSend | None = None
     status: int | None = None
 

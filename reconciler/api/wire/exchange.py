@@ -17,7 +17,6 @@ from reconciler.api.wire.transport_errors import (
     ConnectError,
     ConnectTimeoutError,
     ImpassableError,
-    PoolTimeoutError,
     TransportError,
     causes,
     first_message,
@@ -103,8 +102,7 @@ class Exchange:
         self._rules = rules
         # To wait for a connection and to make one get a share each, so that they time out before
         # the whole call does: then it is certain that nothing was sent.
-        share = request_timeout * _CONNECT_SHARE
-        self._phases = {"connect": share, "pool": share}
+        self._patience = request_timeout * _CONNECT_SHARE
 
     def deadline(self) -> float:
         """When a call that begins now times out, on the event loop's clock."""
@@ -134,7 +132,7 @@ class Exchange:
             path=f"{call.path}?{urlencode(call.params)}" if call.params else call.path,
             headers=headers,
             content=call.content,
-            phases=self._phases,
+            patience=self._patience,
             # The transport awaits it once more, since a connection that has to be made first takes
             # its time. Transports of tests do not know it.
             before_send=call.before_send,
@@ -196,8 +194,6 @@ class Exchange:
                 )
             case ConnectTimeoutError():
                 return NotSent(message=f"no connection to {self._url} in time")
-            case PoolTimeoutError():
-                return NotSent(message="no free connection in time")
             case ConnectError():
                 return NotSent(message=f"cannot connect to {self._url}: {message}")
             case ImpassableError():

@@ -11,14 +11,13 @@ from reconciler.api.wire.transport_errors import (
     ConnectError,
     ConnectTimeoutError,
     ImpassableError,
-    PoolTimeoutError,
     first_message,
 )
 
 # The first that fits counts; after any other exception the server may have the request.
 _ERRORS: tuple[tuple[type[httpx.HTTPError], type[Exception]], ...] = (
     (httpx.ConnectTimeout, ConnectTimeoutError),
-    (httpx.PoolTimeout, PoolTimeoutError),
+    (httpx.PoolTimeout, ConnectTimeoutError),
     (httpx.TimeoutException, TimeoutError),
     (httpx.ConnectError, ConnectError),
     (httpx.UnsupportedProtocol, ImpassableError),
@@ -35,6 +34,7 @@ class HttpxTransport(DirectTransport):
 
     async def send(self, request: Outgoing) -> Incoming:
         """Send a request; such a transport need not know `before_send`."""
+        timeout = {"connect": request.patience, "pool": request.patience}
         try:
             response = await self._transport.handle_async_request(
                 httpx.Request(
@@ -42,7 +42,7 @@ class HttpxTransport(DirectTransport):
                     self._url + request.path,
                     headers=request.headers,
                     content=request.content,
-                    extensions={"timeout": request.phases, "before_send": request.before_send},
+                    extensions={"timeout": timeout, "before_send": request.before_send},
                 )
             )
             request.status = response.status_code

@@ -22,11 +22,7 @@ class ConnectError(UnsentError):
 
 
 class ConnectTimeoutError(UnsentError):
-    """There was no connection to the server in time."""
-
-
-class PoolTimeoutError(UnsentError):
-    """All connections were in use for too long."""
+    """There was no connection to the server in time, or no free one."""
 
 
 class ImpassableError(UnsentError):
