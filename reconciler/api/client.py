@@ -7,11 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from reconciler.api.connection.transport import make_transport
 from reconciler.api.live_calls import HttpLiveApi
 from reconciler.api.login.credentials import Credentials
 from reconciler.api.login.tokens import BearerToken, Monotonic, make_token_source
@@ -87,8 +85,6 @@ class ApiSettings:
 
     url: str
     credentials: Credentials
-    ca_file: Path | None = None
-    concurrency: int = 32
     request_timeout: float = 30.0
     rules: RedactionRules = BUILT_IN
     has_v2_token: bool = True
@@ -98,15 +94,14 @@ class HttpWorkloadApi:
     """Workloads V2 over HTTP: one request per call, every outcome a value, no retries.
 
     Only after a 401 it sends a request again, once, if there is another token. `on_request` is told
-    of each, logins included. Building it raises InvalidInputError for a URL or CA file that cannot
-    be used.
+    of each, logins included. Building it raises InvalidInputError for a URL that cannot be used.
     """
 
     def __init__(
         self,
         settings: ApiSettings,
         *,
-        transport: DirectTransport | httpx.AsyncBaseTransport | None = None,
+        transport: DirectTransport | httpx.AsyncBaseTransport,
         monotonic: Monotonic = time.monotonic,
         on_request: OnRequest | None = None,
     ) -> None:
@@ -115,8 +110,7 @@ class HttpWorkloadApi:
         self.date: str | None = None
         self._exchange = Exchange(
             self.url,
-            transport
-            or make_transport(self.url, concurrency=settings.concurrency, ca_file=settings.ca_file),
+            transport,
             request_timeout=settings.request_timeout,
             rules=settings.rules,
             on_request=on_request,

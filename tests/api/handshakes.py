@@ -15,14 +15,11 @@ from typing import Any
 
 import trustme
 
-from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.connection.client_certificate import ClientCertificate
 from reconciler.api.connection.proxies import Proxy
-from reconciler.api.connection.transport import make_transport
-from reconciler.api.login.credentials import FixedToken
-from reconciler.api.secret import Secret
 from reconciler.core.protocol.api_results import ApiResult
-from tests.api.factories import BODY, TOKEN, workload
+from tests.api.factories import BODY, workload
+from tests.api.sockets import connected
 
 AUTHORITY = trustme.CA()
 STRANGER = trustme.CA()
@@ -118,13 +115,9 @@ async def send(
     request_timeout: float = 5.0,
 ) -> ApiResult:
     """One POST of a workload by a client of its own."""
-    wanted = ApiSettings(
-        url=url,
-        credentials=FixedToken(token=Secret(value=TOKEN)),
-        request_timeout=request_timeout,
-    )
-    way = make_transport(url, concurrency=2, ca_file=trust, identity=identity, proxy=proxy)
-    async with HttpWorkloadApi(wanted, transport=way) as api:
+    async with connected(
+        url, request_timeout=request_timeout, ca_file=trust, identity=identity, proxy=proxy
+    ) as api:
         return await api.create(BODY)
 
 

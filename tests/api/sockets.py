@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from reconciler.api.client import ApiSettings, HttpWorkloadApi
-from reconciler.api.login.credentials import FixedToken
+from reconciler.api.connection.transport import make_transport
+from reconciler.api.login.credentials import Credentials, FixedToken
 from reconciler.api.secret import Secret
 from reconciler.core.protocol.api_results import ApiResult
 from tests.api.factories import BODY, TOKEN
@@ -21,15 +22,22 @@ HEAD = b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\n"
 DEADLINE = 0.2
 
 
-def settings(port: int, *, scheme: str = "http", **options: Any) -> ApiSettings:
-    """A client of this machine with a short deadline."""
-    return ApiSettings(
-        url=f"{scheme}://127.0.0.1:{port}",
-        **{
-            "credentials": FixedToken(token=Secret(value=TOKEN)),
-            "request_timeout": DEADLINE,
-            **options,
-        },
+def connected(
+    url: str,
+    *,
+    credentials: Credentials | None = None,
+    request_timeout: float = DEADLINE,
+    concurrency: int = 2,
+    **way: Any,
+) -> HttpWorkloadApi:
+    """A client over connections of its own, with a short deadline; `way` is `make_transport`'s."""
+    return HttpWorkloadApi(
+        ApiSettings(
+            url=url,
+            credentials=credentials or FixedToken(token=Secret(value=TOKEN)),
+            request_timeout=request_timeout,
+        ),
+        transport=make_transport(url, concurrency=concurrency, **way),
     )
 
 
@@ -61,11 +69,14 @@ async def listening(server: Server) -> AsyncIterator[int]:
         writer.close()
 
 
-def against(server: Server, call: Call, **options: Any) -> Any:
+def against(server: Server, call: Call, *, scheme: str = "http", **options: Any) -> Any:
     """What a call comes to against a server that speaks bytes."""
 
     async def run() -> Any:
-        async with listening(server) as port, HttpWorkloadApi(settings(port, **options)) as api:
+        async with (
+            listening(server) as port,
+            connected(f"{scheme}://127.0.0.1:{port}", **options) as api,
+        ):
             return await call(api)
 
     return asyncio.run(run())

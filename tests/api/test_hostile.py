@@ -129,9 +129,8 @@ BOMBS = {
 def test_a_bomb_goes_off_in_a_box_of_eight_mebibytes(name: str) -> None:
     """However it is packed, and for the login as well."""
     for credentials, kind in ((None, Ambiguous), (PAIR, NotSent)):
-        options = {"credentials": credentials} if credentials else {}
         tracemalloc.start()
-        answer = against(BOMBS[name], post, request_timeout=PATIENCE, **options)
+        answer = against(BOMBS[name], post, request_timeout=PATIENCE, credentials=credentials)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert isinstance(answer, kind)

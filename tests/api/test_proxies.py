@@ -14,10 +14,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.connection.proxies import Proxy, proxy_for
-from reconciler.api.connection.transport import make_transport
-from reconciler.api.login.credentials import FixedToken
 from reconciler.api.secret import Secret
 from reconciler.app.session import Connector
 from reconciler.core.history.events import Event
@@ -26,7 +23,7 @@ from reconciler.engine.requests.clock import SystemClock
 from reconciler.errors import UnreachableError
 from tests.api.factories import BODY, ID, TOKEN, error, remote
 from tests.api.handshakes import ca_file, send, server_context, serving
-from tests.api.sockets import listening, refused_port
+from tests.api.sockets import connected, listening, refused_port
 from tests.api.tunnels import Tunnels
 from tests.support.worlds import World
 
@@ -75,9 +72,8 @@ def test_a_tunnel_is_kept_for_the_next_request(tmp_path: Path) -> None:
     async def run(port: int) -> list[ApiResult]:
         url = f"https://{HOST}:{port}"
         async with proxying(tunnels) as proxy:
-            way = make_transport(url, concurrency=1, ca_file=ca_file(tmp_path), proxy=proxy)
-            wanted = ApiSettings(url=url, credentials=FixedToken(token=Secret(value=TOKEN)))
-            async with HttpWorkloadApi(wanted, transport=way) as api:
+            trust = ca_file(tmp_path)
+            async with connected(url, request_timeout=5.0, ca_file=trust, proxy=proxy) as api:
                 return [await api.create(BODY) for _ in range(3)]
 
     with serving(server_context(HOST)) as port:

@@ -14,13 +14,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.api.client import ApiSettings, HttpWorkloadApi
 from reconciler.api.connection import resolver
 from reconciler.api.connection.resolver import UnattendedResolver
-from reconciler.api.login.credentials import FixedToken
-from reconciler.api.secret import Secret
 from reconciler.core.protocol.api_results import ApiResult, NotSent
-from tests.api.factories import BODY, TOKEN
+from tests.api.factories import BODY
+from tests.api.sockets import connected
 from tests.cli.conftest import PROGRAM
 
 # Long enough for a process that waits for it to be noticed.
@@ -47,12 +45,7 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 async def post_to_a_name() -> ApiResult:
     """A POST to a server that has to be looked up first."""
-    wanted = ApiSettings(
-        url="https://cp.example",
-        credentials=FixedToken(token=Secret(value=TOKEN)),
-        request_timeout=0.2,
-    )
-    async with HttpWorkloadApi(wanted) as api:
+    async with connected("https://cp.example") as api:
         return await api.create(BODY)
 
 

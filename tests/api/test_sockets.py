@@ -12,23 +12,22 @@ from typing import Any
 
 import pytest
 
-from reconciler.api.client import ApiSettings, HttpWorkloadApi
-from reconciler.api.login.credentials import FixedToken
-from reconciler.api.secret import Secret
+from reconciler.api.client import HttpWorkloadApi
+from reconciler.api.connection.transport import make_transport
 from reconciler.core.protocol.api_results import Accepted, Ambiguous, ApiResult, NotSent, Refused
 from reconciler.errors import InvalidInputError
-from tests.api.factories import BODY, ID, TOKEN, remote, workload
+from tests.api.factories import BODY, ID, remote, workload
 from tests.api.sockets import (
     DEADLINE,
     HEAD,
     Server,
     against,
     body,
+    connected,
     listening,
     post,
     refused_port,
     says,
-    settings,
 )
 
 
@@ -55,7 +54,7 @@ def test_a_create_can_be_put_right_until_its_first_byte_leaves() -> None:
 
     async def main() -> bytes:
         async with listening(listen) as port:
-            async with HttpWorkloadApi(settings(port)) as api:
+            async with connected(f"http://127.0.0.1:{port}") as api:
                 with pytest.raises(KeyError):
                     await api.create(BODY, call_off)
             return await heard.get()
@@ -170,17 +169,17 @@ def test_a_redirect_is_answered_by_nobody_else() -> None:
         async with listening(other) as port:
             location = b"location: http://127.0.0.1:%d/x\r\ncontent-length: 0\r\n\r\n" % port
             moved = says(b"HTTP/1.1 302 Found\r\n" + location)
-            async with listening(moved) as here, HttpWorkloadApi(settings(here)) as api:
-                return await api.create(BODY)
+            async with listening(moved) as here:
+                return await alone(here)
 
     answer = asyncio.run(run())
     assert isinstance(answer, Refused)
     assert (answer.status, heard) == (302, [])
 
 
-async def alone(port: int, **options: Any) -> ApiResult:
+async def alone(port: int) -> ApiResult:
     """A POST to that port."""
-    async with HttpWorkloadApi(settings(port, **options)) as api:
+    async with connected(f"http://127.0.0.1:{port}") as api:
         return await api.create(BODY)
 
 
@@ -200,10 +199,7 @@ def test_a_name_that_does_not_resolve_was_not_sent(monkeypatch: pytest.MonkeyPat
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     async def run() -> ApiResult:
-        wanted = ApiSettings(
-            url="https://cp.example", credentials=FixedToken(token=Secret(value=TOKEN))
-        )
-        async with HttpWorkloadApi(wanted) as api:
+        async with connected("https://cp.example", request_timeout=5.0) as api:
             return await api.create(BODY)
 
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
@@ -258,10 +254,10 @@ def test_more_calls_than_connections_wait_their_turn() -> None:
 def test_a_ca_file_that_cannot_be_used_is_invalid_input(
     tmp_path: Path, content: bytes | None, reason: str
 ) -> None:
-    """Found when the client is built, before anything is sent."""
+    """Found when the transport is made, before anything is sent."""
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InvalidInputError) as caught:
-        HttpWorkloadApi(settings(1, scheme="https", ca_file=path))
+        make_transport("https://127.0.0.1:1", concurrency=1, ca_file=path)
     assert caught.value.message == f"cannot use the CA file {path}: {reason}"

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.api.client import ApiSettings, HttpWorkloadApi
-from reconciler.api.login.credentials import FixedToken
-from reconciler.api.secret import Secret
 from reconciler.core.protocol.api_results import Accepted, ApiResult, NotSent
 from reconciler.errors import InvalidInputError
 from tests.api.factories import ID, remote, workload
 from tests.api.handshakes import AUTHORITY, server_context
+from tests.api.sockets import connected
 
 
 @asynccontextmanager
@@ -43,13 +41,8 @@ def read(context: ssl.SSLContext, ca_file: Path | None = None) -> ApiResult:
 
     async def run() -> ApiResult:
         async with listening(context) as port:
-            wanted = ApiSettings(
-                url=f"https://127.0.0.1:{port}",
-                credentials=FixedToken(token=Secret(value="token")),
-                ca_file=ca_file,
-                request_timeout=5.0,
-            )
-            async with HttpWorkloadApi(wanted) as api:
+            url = f"https://127.0.0.1:{port}"
+            async with connected(url, request_timeout=5.0, ca_file=ca_file) as api:
                 return await api.read(ID)
 
     return asyncio.run(run())
