@@ -71,7 +71,7 @@ class HttpLiveApi:
         return await self._list(
             LIST_PATH,
             {"projectId": project, "name": name},
-            lambda data: _check_next(WorkloadPage(**read_workload_page(data)), offset),
+            lambda data: _check_next(read_workload_page(data), offset),
             # Pages without an order may show one workload twice and another one never.
             limit=PAGE_SIZE,
             sortBy="name",
@@ -96,7 +96,7 @@ class HttpLiveApi:
         return await self._list(
             PROJECTS_PATH,
             {"name": name, "clusterId": cluster_id},
-            lambda data: _check_next(ProjectPage(**read_project_page(data)), offset),
+            lambda data: _check_next(read_project_page(data), offset),
             limit=PAGE_SIZE,
             sortBy="name",
             sortOrder="asc",

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 from reconciler.api.wire.payloads import (
     WireError,
     read_list_item,
     read_list_rows,
     read_moment,
+    read_next,
     read_object,
     read_optional,
     read_project_id,
     read_required,
     read_string,
-    read_whole_number,
 )
+from reconciler.core.protocol.api_results import ProjectPage, WorkloadPage
 from reconciler.core.protocol.live import (
     LiveWorkload,
     Occurrence,
@@ -34,30 +35,16 @@ from reconciler.core.protocol.live import (
 _PHASES = {phase.value: phase for phase in WorkloadPhase}
 
 
-class WorkloadRows(TypedDict):
-    """A page of workloads; `next` is the offset of the following one."""
-
-    workloads: tuple[LiveWorkload, ...]
-    next: int | None
-
-
-class ProjectRows(TypedDict):
-    """A page of projects; `next` is the offset of the following one."""
-
-    projects: tuple[ServerProject, ...]
-    next: int | None
-
-
-def read_workload_page(data: object) -> WorkloadRows:
+def read_workload_page(data: object) -> WorkloadPage:
     """Read a page of workloads; raises WireError."""
     rows = read_list_rows(data, "workloads", read_live_workload)
-    return WorkloadRows(workloads=rows, next=_next(data))
+    return WorkloadPage(workloads=rows, next=read_next(data))
 
 
-def read_project_page(data: object) -> ProjectRows:
+def read_project_page(data: object) -> ProjectPage:
     """Read a page of projects; raises WireError."""
     rows = read_list_rows(data, "projects", read_server_project)
-    return ProjectRows(projects=rows, next=_next(data))
+    return ProjectPage(projects=rows, next=read_next(data))
 
 
 def read_live_workload(data: object) -> LiveWorkload:
@@ -211,10 +198,6 @@ def _pool_quota(row: Mapping[str, Any], used: Mapping[str, Mapping[str, Any]]) -
         allocated_non_preemptible=_number(_inner(status, "allocatedNonPreemptible"), "gpu"),
         requested=_number(_inner(status, "requested"), "gpu"),
     )
-
-
-def _next(data: object) -> int | None:
-    return read_optional(read_object(data), "next", read_whole_number)
 
 
 def _phase(fields: Mapping[str, Any]) -> WorkloadPhase | None:

@@ -101,8 +101,13 @@ def read_page(data: object) -> ListPage:
     """Read a page of the v1 list."""
     return ListPage(
         items=read_list_rows(data, "workloads", read_list_item),
-        next=read_optional(read_object(data), "next", read_whole_number),
+        next=read_next(data),
     )
+
+
+def read_next(data: object) -> int | None:
+    """Read the offset of the page that follows this one of a v1 list, None behind the last."""
+    return read_optional(read_object(data), "next", read_whole_number)
 
 
 def read_workload_count(data: object) -> int:
