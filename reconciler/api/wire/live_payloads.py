@@ -50,18 +50,15 @@ def read_project_page(data: object) -> ProjectPage:
 def read_live_workload(data: object) -> LiveWorkload:
     """Read a workload of the list, or the one of the call by id; raises WireError."""
     fields, item = read_object(data), read_list_item(data)
-    pools = _texts(fields.get("currentNodePools")) or _texts(fields.get("requestedNodePools"))
     return LiveWorkload(
         id=item.id,
         address=item.address,
         is_v2=item.source_api == "WorkloadsV2",
         kind=_shared_text(fields, "type"),
         project_name=_shared_text(fields, "projectName"),
-        cluster_id=_shared_text(fields, "clusterId"),
         namespace=_shared_text(fields, "namespace"),
         phase=_phase(fields),
         phase_message=_text(fields, "phaseMessage") or "",
-        phase_reason=_shared_text(fields, "phaseReason"),
         phase_updated_at=_time(fields, "phaseUpdatedAt"),
         created_at=_time(fields, "createdAt"),
         completed_at=_time(fields, "completedAt"),
@@ -71,15 +68,8 @@ def read_live_workload(data: object) -> LiveWorkload:
         ),
         gpus_allocated=_number(_inner(fields, "allocatedResources"), "gpu"),
         gpus_idle=_number(fields, "idleAllocatedGpus"),
-        running_pods=_count(fields, "runningPods"),
-        requested_pods=_count(_inner(fields, "requestedPods"), "number"),
-        node_pools=pools,
-        preemptible=_flag(fields, "preemptible"),
-        priority=_shared_text(fields, "priorityClassName"),
-        category=_shared_text(fields, "category"),
         tenant_id=_count(fields, "tenantId"),
         updated_at=_time(fields, "updatedAt"),
-        pending_seconds=_count(fields, "totalPendingTimeSeconds"),
         running_seconds=_count(fields, "totalRunningTimeSeconds"),
         submitted_by=_shared_text(fields, "submittedBy"),
         pending=tuple(_pending_reason(row) for row in _rows(fields, "pendingSchedulingMessages")),
@@ -103,11 +93,7 @@ def read_server_project(data: object) -> ServerProject:
         namespace=_text(status, "namespace"),
         phase=_text(status, "phase"),
         phase_message=_text(status, "phaseMessage") or "",
-        created_at=_time(fields, "createdAt"),
         quotas=tuple(_pool_quota(row, used) for row in _rows(fields, "resources")),
-        default_pools=_texts(fields.get("defaultNodePools"))
-        or _texts(_inner(fields, "effective").get("defaultNodePools")),
-        gpus_deserved=_number(_inner(fields, "totalResources"), "gpuQuota"),
         gpus_allocated=_number(_inner(quota, "allocated"), "gpu"),
         gpus_allocated_non_preemptible=_number(_inner(quota, "allocatedNonPreemptible"), "gpu"),
     )
@@ -183,7 +169,6 @@ def _pending_reason(row: Mapping[str, Any]) -> PendingReason:
         node_pool=_text(row, "nodePool") or "",
         code=_text(row, "phaseReason") or "",
         message=_text(row, "userMessage") or _text(row, "reason") or "",
-        org_type=_text(row, "orgType"),
     )
 
 
@@ -215,11 +200,6 @@ def _rows(fields: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
     return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
 
 
-def _texts(value: object) -> tuple[str, ...]:
-    texts = value if isinstance(value, list) else ()
-    return tuple(sys.intern(text) for text in texts if isinstance(text, str))
-
-
 def _text(fields: Mapping[str, Any], key: str) -> str | None:
     value = fields.get(key)
     return value if isinstance(value, str) and value else None
@@ -229,11 +209,6 @@ def _shared_text(fields: Mapping[str, Any], key: str) -> str | None:
     """A text that many rows have: a list of thousands holds it once."""
     text = _text(fields, key)
     return text and sys.intern(text)
-
-
-def _flag(fields: Mapping[str, Any], key: str) -> bool | None:
-    value = fields.get(key)
-    return value if isinstance(value, bool) else None
 
 
 def _number(fields: Mapping[str, Any], key: str) -> float | None:

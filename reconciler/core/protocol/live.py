@@ -39,14 +39,13 @@ class WorkloadPhase(StrEnum):
 class PendingReason:
     """Why the scheduler does not start a workload in one node pool.
 
-    `code` is the server's (NonPreemptibleOverQuota, OverLimit), `org_type` whose limit it is
-    (PROJECT, DEPARTMENT), `message` the text for people, or else the technical one.
+    `code` is the server's (NonPreemptibleOverQuota, OverLimit), `message` the text for people, or
+    else the technical one.
     """
 
     node_pool: str
     code: str
     message: str
-    org_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +64,9 @@ class LiveWorkload:
     is_v2: bool
     kind: str | None = None
     project_name: str | None = None
-    cluster_id: str | None = None
     namespace: str | None = None
     phase: WorkloadPhase | None = None
     phase_message: str = ""
-    phase_reason: str | None = None
     phase_updated_at: str | None = None
     created_at: str | None = None
     completed_at: str | None = None
@@ -77,15 +74,8 @@ class LiveWorkload:
     gpus_requested: float | None = None
     gpus_allocated: float | None = None
     gpus_idle: float | None = None
-    running_pods: int | None = None
-    requested_pods: int | None = None
-    node_pools: tuple[str, ...] = ()
-    preemptible: bool | None = None
-    priority: str | None = None
-    category: str | None = None
     tenant_id: int | None = None
     updated_at: str | None = None
-    pending_seconds: int | None = None
     running_seconds: int | None = None
     submitted_by: str | None = None
     pending: tuple[PendingReason, ...] = ()
@@ -130,10 +120,7 @@ class ServerProject:
     namespace: str | None = None
     phase: str | None = None
     phase_message: str = ""
-    created_at: str | None = None
     quotas: tuple[PoolQuota, ...] = ()
-    default_pools: tuple[str, ...] = ()
-    gpus_deserved: float | None = None
     gpus_allocated: float | None = None
     gpus_allocated_non_preemptible: float | None = None
 
