@@ -57,9 +57,7 @@ class LiveApi(Protocol):
         """Read its latest Kubernetes events: Occurrences, or why not."""
         ...
 
-    async def list_projects(
-        self, *, name: str = "", cluster_id: str = "", offset: int = 0
-    ) -> ApiResult:
+    async def list_projects(self, *, offset: int = 0) -> ApiResult:
         """List up to 500 projects, by name, with their quotas: ProjectPage, or why not."""
         ...
 

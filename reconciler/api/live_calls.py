@@ -89,13 +89,11 @@ class HttpLiveApi:
             deleted="true" if deleted else "",
         )
 
-    async def list_projects(
-        self, *, name: str = "", cluster_id: str = "", offset: int = 0
-    ) -> ApiResult:
+    async def list_projects(self, *, offset: int = 0) -> ApiResult:
         """GET one page of the projects."""
         return await self._list(
             PROJECTS_PATH,
-            {"name": name, "clusterId": cluster_id},
+            {},
             lambda data: _check_next(read_project_page(data), offset),
             limit=PAGE_SIZE,
             sortBy="name",
