@@ -42,7 +42,6 @@ def violation_diagnostics(
     violations: Iterable[SchemaViolation],
     tree: Node,
     *,
-    address: str = "",
     hints: Callable[[str], str] | None = None,
 ) -> Iterator[Diagnostic]:
     """Yield the diagnostics of violations; `hints` may have a better one for a field."""
@@ -56,7 +55,6 @@ def violation_diagnostics(
             hint=(hints(str(violation.path[-1])) if hints and violation.path else "")
             or violation_hint(violation, tree),
             at_key=violation.at_key,
-            address=address,
             secrets=secrets,
         )
 
