@@ -149,11 +149,11 @@ class HttpConnection(asyncio.Protocol):
         self._unread = 0
         self._request.status = status
         self._body = BodyReader(self._headers.get("content-encoding", ""))
-        # The parser does not know the request. After these two no body comes, whatever is said of
-        # its length (RFC 9110 9.3.2, 9.3.6): what follows all the same ends the connection.
-        if self._request.method in ("HEAD", "CONNECT"):
+        # The parser does not know the request. After this one no body comes, whatever is said of
+        # its length (RFC 9110 9.3.6): what follows all the same ends the connection.
+        if self._request.method == "CONNECT":
             self._is_complete = True
-            self._may_stay = self._request.method == "CONNECT" and status < 300
+            self._may_stay = status < 300
 
     def on_body(self, chunk: bytes) -> None:
         """Take a piece of the body."""
