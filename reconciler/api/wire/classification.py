@@ -6,7 +6,7 @@ from typing import TypedDict
 
 from reconciler.api.wire.exchange import RawResponse
 from reconciler.api.wire.headers import request_id, retry_after, server_date
-from reconciler.api.wire.payloads import WireError, read_error
+from reconciler.api.wire.payloads import WireError, read_error_code
 from reconciler.core.protocol.api_results import (
     Ambiguous,
     ApiResult,
@@ -90,7 +90,7 @@ def unreadable_response(response: RawResponse, reason: str) -> Ambiguous:
 def _is_own_error(response: RawResponse) -> bool:
     # Gateways answer unknown routes in JSON too; only the API's envelope repeats the status.
     try:
-        return read_error(response.data).code == response.status
+        return read_error_code(response.data) == response.status
     except WireError:
         return False
 

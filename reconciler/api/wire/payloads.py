@@ -41,15 +41,6 @@ class WireError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ErrorBody:
-    """The API's own error envelope (schema `Error`)."""
-
-    code: int
-    message: str
-    details: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ListItem:
     """A workload as the v1 list shows it, of any kind of submission."""
 
@@ -87,14 +78,13 @@ def read_get_response(data: object) -> Remote:
     return read_required(fields, "workload", lambda inner: _workload(read_object(inner), sync))
 
 
-def read_error(data: object) -> ErrorBody:
-    """Read the error envelope."""
+def read_error_code(data: object) -> int:
+    """Read the code of the API's own error envelope (schema `Error`), which has to be whole."""
     fields = read_object(data)
-    return ErrorBody(
-        code=read_required(fields, "code", read_whole_number),
-        message=read_required(fields, "message", read_string),
-        details=read_optional(fields, "details", read_string) or "",
-    )
+    code = read_required(fields, "code", read_whole_number)
+    read_required(fields, "message", read_string)
+    read_optional(fields, "details", read_string)
+    return code
 
 
 def read_page(data: object) -> ListPage:
