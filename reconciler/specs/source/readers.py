@@ -28,9 +28,6 @@ from reconciler.specs.source.nodes import MAX_DEPTH, MAX_VALUES, plain
 from reconciler.specs.source.scalars import LARGEST, SMALLEST
 from reconciler.specs.source.source_text import SourceText
 
-# Characters of a text that other specs are likely to have as well.
-MAX_SHARED = 64
-
 
 def read_source(source: SourceText) -> Reading:
     """Read all documents of a source text, carefully only where the fast readers decline."""
