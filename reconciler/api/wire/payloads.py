@@ -107,6 +107,8 @@ def read_workload_count(data: object) -> int:
 
 def read_cluster_versions(rows: object) -> tuple[str, ...]:
     """Read the versions in the list of clusters; a cluster that has never connected has none."""
+    # Not `read_clusters`: that needs ids and names, and takes a version that it cannot read for
+    # none, but together the versions vouch for the dry run, so that each of them counts.
     versions = (read_optional(read_object(row), "version", read_string) for row in _sequence(rows))
     return tuple(version for version in versions if version)
 
