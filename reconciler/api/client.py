@@ -32,6 +32,7 @@ from reconciler.api.wire.direct import DirectTransport
 from reconciler.api.wire.exchange import Call, Exchange, OnRequest, RawResponse
 from reconciler.api.wire.headers import server_date
 from reconciler.api.wire.listing import (
+    BY_NAME,
     NO_LIST,
     ids_in_order,
     is_filterable,
@@ -116,7 +117,7 @@ class HttpWorkloadApi:
             on_request=on_request,
         )
         self._rules = settings.rules
-        self.live = HttpLiveApi(self._send, lambda text: blank(text, rules=settings.rules))
+        self.live = HttpLiveApi(self._send, self._hide)
         self._tokens = make_token_source(
             settings.credentials,
             send=self._send_login,
@@ -229,8 +230,7 @@ class HttpWorkloadApi:
             filter_by,
             lambda item: item.address.project == project,
             max_pages=_MAX_PAGES_OF_A_PROJECT,
-            # Pages without an order may show one workload twice and another one never.
-            order={"sortBy": "name", "sortOrder": "asc"},
+            order=BY_NAME,
         )
         if not isinstance(listed, Listed) or not listed.trusted:
             return listed
@@ -316,8 +316,7 @@ class HttpWorkloadApi:
         except WireError as error:
             return unreadable_response(response, str(error))
         if remote.message:
-            # A cluster may quote the container that it could not run, with its environment.
-            remote = replace(remote, message=blank(remote.message, rules=self._rules))
+            remote = replace(remote, message=self._hide(remote.message))
         return Accepted(remote=remote, **success_fields(response))
 
     async def _pages(
@@ -349,6 +348,10 @@ class HttpWorkloadApi:
                 return unreadable_response(response, "its next offset does not increase")
             offset = page.next
         return Ambiguous(message=f"the list of {label} did not end within {max_pages} pages")
+
+    def _hide(self, text: str) -> str:
+        # A cluster may quote the container that it could not run, with its environment.
+        return blank(text, rules=self._rules)
 
     async def _send(self, call: Call) -> RawResponse | ApiResult:
         deadline = self._exchange.deadline()

@@ -21,7 +21,7 @@ from reconciler.api.wire.classification import (
     unreadable_response,
 )
 from reconciler.api.wire.exchange import Call, RawResponse
-from reconciler.api.wire.listing import PAGE_SIZE, is_filterable
+from reconciler.api.wire.listing import BY_NAME, PAGE_SIZE, is_filterable
 from reconciler.api.wire.live_payloads import (
     read_clusters,
     read_history,
@@ -61,7 +61,6 @@ class HttpLiveApi:
 
     def __init__(self, send: Send, hide: Callable[[str], str]) -> None:
         self._send = send
-        # A cluster may quote the container that it could not run, with its environment.
         self._hide = hide
 
     async def list_page(
@@ -72,10 +71,8 @@ class HttpLiveApi:
             LIST_PATH,
             {"projectId": project, "name": name},
             lambda data: _check_next(read_workload_page(data), offset),
-            # Pages without an order may show one workload twice and another one never.
             limit=PAGE_SIZE,
-            sortBy="name",
-            sortOrder="asc",
+            **BY_NAME,
             deleted="true" if deleted else "",
             offset=str(offset or ""),
         )
@@ -96,8 +93,7 @@ class HttpLiveApi:
             {},
             lambda data: _check_next(read_project_page(data), offset),
             limit=PAGE_SIZE,
-            sortBy="name",
-            sortOrder="asc",
+            **BY_NAME,
             offset=str(offset or ""),
         )
 

@@ -12,6 +12,8 @@ from reconciler.api.wire.payloads import ListItem, ListPage, WireError, read_pag
 from reconciler.core.protocol.api_results import ApiResult, Listed
 
 PAGE_SIZE = "500"
+# Pages without an order may show one row twice and another one never.
+BY_NAME = {"sortBy": "name", "sortOrder": "asc"}
 # What stands for itself in a filter, which has no way to quote.
 _FILTERABLE = re.compile(r"[A-Za-z0-9._-]+")
 NO_LIST = (404, 405, 501)
