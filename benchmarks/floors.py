@@ -27,6 +27,7 @@ from benchmarks.sandboxes import (
     Measured,
     Sandbox,
     body,
+    login,
     manifest,
     measure,
     sandbox,
@@ -55,11 +56,6 @@ async def bare_loop(works: Iterable[Sequence[Call]]) -> None:
     import aiohttp  # noqa: PLC0415 - the parent process measures, and does not need it
 
     base = os.environ["RUNAI_BASE_URL"]
-    login = {
-        "grantType": "client_credentials",
-        "clientID": os.environ["RUNAI_CLIENT_ID"],
-        "clientSecret": os.environ["RUNAI_CLIENT_SECRET"],
-    }
     connection = sqlite3.connect("floor.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -67,7 +63,7 @@ async def bare_loop(works: Iterable[Sequence[Call]]) -> None:
     queue = iter(works)
     connector = aiohttp.TCPConnector(limit=CONCURRENCY)
     async with aiohttp.ClientSession(connector=connector) as session:
-        async with session.post(f"{base}/api/v1/token", json=login) as answer:
+        async with session.post(f"{base}/api/v1/token", json=login()) as answer:
             token = (await answer.json())["accessToken"]
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 

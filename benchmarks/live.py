@@ -21,8 +21,9 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-from benchmarks.sandboxes import PROGRAM, Sandbox, measure, sandbox, write_specs
+from benchmarks.sandboxes import PROGRAM, Sandbox, login, measure, sandbox, write_specs
 
 PAGE = 500
 CONCURRENCY = 32
@@ -32,35 +33,35 @@ MOST = 1.3
 
 async def bare_calls(*, by_id: bool) -> None:
     """What a script would do: log in, read every page and the count, and each workload or none."""
-    import httpx  # noqa: PLC0415 - the parent process measures, and does not need it
+    import aiohttp  # noqa: PLC0415 - the parent process measures, and does not need it
 
-    base = os.environ["RUNAI_BASE_URL"]
-    login = {
-        "grantType": "client_credentials",
-        "clientID": os.environ["RUNAI_CLIENT_ID"],
-        "clientSecret": os.environ["RUNAI_CLIENT_SECRET"],
-    }
-    turns = asyncio.Semaphore(CONCURRENCY)
-    async with httpx.AsyncClient(base_url=base, timeout=60, trust_env=False) as client:
-        token = (await client.post("/api/v1/token", json=login)).json()["accessToken"]
-        client.headers["Authorization"] = f"Bearer {token}"
+    connector = aiohttp.TCPConnector(limit=CONCURRENCY)
+    async with aiohttp.ClientSession(os.environ["RUNAI_BASE_URL"], connector=connector) as session:
+        async with session.post("/api/v1/token", json=login()) as answer:
+            token = (await answer.json())["accessToken"]
+        session.headers["Authorization"] = f"Bearer {token}"
+
+        async def get(path: str, **params: str) -> Any:
+            async with session.get(path, params=params) as answer:
+                answer.raise_for_status()
+                return json.loads(await answer.read())
+
         where = {"filterBy": "projectId==1"}
-        query = {**where, "limit": str(PAGE), "sortBy": "name", "sortOrder": "asc"}
+        order = {"limit": str(PAGE), "sortBy": "name", "sortOrder": "asc"}
         ids: list[str] = []
         offset: int | None = 0
         while offset is not None:
-            asked = await client.get("/api/v1/workloads", params={**query, "offset": str(offset)})
-            page = asked.json()
+            page = await get("/api/v1/workloads", **where, **order, offset=str(offset))
             ids += (row["id"] for row in page["workloads"])
             offset = page.get("next")
-        await client.get("/api/v1/workloads/count", params=where)
+        await get("/api/v1/workloads/count", **where)
+        queue = iter(ids if by_id else ())
 
-        async def read(workload_id: str) -> None:
-            async with turns:
-                (await client.get(f"/api/v2/workloads/{workload_id}")).json()
+        async def work() -> None:
+            for workload_id in queue:
+                await get(f"/api/v2/workloads/{workload_id}")
 
-        if by_id:
-            await asyncio.gather(*map(read, ids))
+        await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
 
 
 def requests_since(ledger: Path, start: int) -> tuple[Counter[str], int]:

@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.sandboxes import PROGRAM, Sandbox, body, measure, sandbox, write_specs
+from benchmarks.sandboxes import PROGRAM, Sandbox, body, login, measure, sandbox, write_specs
 
 Settings = argparse.Namespace
 Headers = tuple[tuple[str, str], ...]
@@ -310,13 +310,8 @@ async def _loop(
     over = _over_aiohttp if settings.over == "aiohttp" else _over_our_transport
     queue = iter(calls)
     async with over(os.environ["RUNAI_BASE_URL"], settings.concurrency) as send:
-        login = {
-            "grantType": "client_credentials",
-            "clientID": os.environ["RUNAI_CLIENT_ID"],
-            "clientSecret": os.environ["RUNAI_CLIENT_SECRET"],
-        }
         json_body = ("Content-Type", "application/json")
-        _, granted = await send("POST", "/api/v1/token", (json_body,), json.dumps(login).encode())
+        _, granted = await send("POST", "/api/v1/token", (json_body,), json.dumps(login()).encode())
         token = json.loads(granted)["accessToken"]
         headers = (("Authorization", f"Bearer {token}"), json_body)
 
