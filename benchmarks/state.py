@@ -15,14 +15,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from unittest import mock
 
-from benchmarks.journal import GROUP, records
+from benchmarks.journal import GROUP, Spent, median, records, timed
 from benchmarks.sandboxes import PROGRAM, Sandbox, measure, sandbox, write_specs
 from reconciler.core.model import Target
 from reconciler.core.states.places import FilePlace, StatePlace, parse_place
@@ -78,27 +77,25 @@ def measure_bucket(count: int, rounds: int, milliseconds: int) -> None:
     pairs = [records(index) for index in range(GROUP)]
     with storage(milliseconds) as environment, mock.patch.dict(os.environ, environment):
         place = parse_place(ObjectServer().url("bench"), stack=TARGET.stack)
-        clocks, cpus = [], []
+        commits: list[Spent] = []
         with closing(create_state(place, TARGET)) as store:
             store.hold("benchmark")
             for _ in range(rounds):
                 for part in (0, 1):
                     rows = [pair[part] for pair in pairs]
-                    clock, cpu = timed(partial(store.write, rows))
-                    clocks.append(clock)
-                    cpus.append(cpu)
+                    commits.append(timed(partial(store.write, rows)))
             if count:
                 store.write([records(index)[1] for index in range(count)])
+        spent = median(commits)
         print(
             f"commit of {GROUP} records, bucket at RTT {milliseconds} ms  "
-            f"{statistics.median(clocks) * 1e3:6.1f} ms  "
-            f"{statistics.median(cpus) / GROUP * 2 * 1e6:4.0f} us CPU per create"
+            f"{spent.clock * 1e3:6.1f} ms  {spent.cpu / GROUP * 2 * 1e6:4.0f} us CPU per create"
         )
         if count:
-            spent = [timed(partial(_read, place))[0] for _ in range(3)]
+            spent = median([timed(partial(_read, place)) for _ in range(3)])
             print(
                 f"open and read {count}, bucket at RTT {milliseconds} ms  "
-                f"{statistics.median(spent) * 1e3:6.0f} ms"
+                f"{spent.clock * 1e3:6.0f} ms"
             )
 
 
@@ -141,19 +138,11 @@ def apply_address(server: PostgresServer, port: int, number: int) -> str:
     return str(place_at(server, port, f"apply_{port}_{number}"))
 
 
-def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds of the clock, and of this process's processor time."""
-    cpu, clock = time.process_time(), time.perf_counter()
-    work()
-    return time.perf_counter() - clock, time.process_time() - cpu
-
-
 def measure_commits(places: Mapping[str, StatePlace], rounds: int) -> None:
     """Intents and results of so many creates, a group at a time."""
     pairs = [records(index) for index in range(GROUP)]
     stores: dict[str, StateStore] = {}
-    clocks: dict[str, list[float]] = {name: [] for name in places}
-    cpus: dict[str, list[float]] = {name: [] for name in places}
+    spent: dict[str, list[Spent]] = {name: [] for name in places}
     with ExitStack() as stack:
         for name, place in places.items():
             store = stack.enter_context(closing(open_state(place)))
@@ -164,18 +153,16 @@ def measure_commits(places: Mapping[str, StatePlace], rounds: int) -> None:
             for name, store in stores.items():
                 for part in (0, 1):
                     rows = [pair[part] for pair in pairs]
-                    clock, cpu = timed(partial(store.write, rows))
-                    clocks[name].append(clock)
-                    cpus[name].append(cpu)
-    base = statistics.median(clocks[FILE])
-    for name in places:
-        median = statistics.median(clocks[name])
+                    spent[name].append(timed(partial(store.write, rows)))
+    base = median(spent[FILE]).clock
+    for name, commits in spent.items():
+        one = median(commits)
         # A create is two of the rows that are written.
-        each = statistics.median(cpus[name]) / GROUP * 2 * 1e6
+        each = one.cpu / GROUP * 2 * 1e6
         bound = "" if name == FILE else f"  at most {2 * base * 1e3 + 1.5 * _trip(name):5.1f}"
         print(
-            f"commit of {GROUP} records, {name:12} {median * 1e3:6.1f} ms  "
-            f"{median / base:5.2f} x file{bound}  {each:4.0f} us CPU per create"
+            f"commit of {GROUP} records, {name:12} {one.clock * 1e3:6.1f} ms  "
+            f"{one.clock / base:5.2f} x file{bound}  {each:4.0f} us CPU per create"
         )
 
 
@@ -185,17 +172,16 @@ def measure_reading(places: Mapping[str, StatePlace], count: int, rounds: int) -
         with closing(open_state(place)) as store:
             store.hold("benchmark")
             store.write([records(index)[1] for index in range(count)])
-    spent: dict[str, list[float]] = {name: [] for name in places}
-
+    spent: dict[str, list[Spent]] = {name: [] for name in places}
     for _ in range(rounds):
         for name, place in places.items():
-            spent[name].append(timed(partial(_read, place))[0])
-    base = statistics.median(spent[FILE])
-    for name, seconds in spent.items():
-        median = statistics.median(seconds)
+            spent[name].append(timed(partial(_read, place)))
+    base = median(spent[FILE]).clock
+    for name, reads in spent.items():
+        clock = median(reads).clock
         print(
-            f"open and read {count}, {name:12} {median * 1e3:6.0f} ms  "
-            f"{median / base:5.2f} x file  at most {READING}"
+            f"open and read {count}, {name:12} {clock * 1e3:6.0f} ms  "
+            f"{clock / base:5.2f} x file  at most {READING}"
         )
 
 
@@ -213,11 +199,11 @@ def measure_commands(
                     for command, seconds in _commands(server, specs, address(number)):
                         spent.setdefault((command, place), []).append(seconds)
     for (command, place), times in spent.items():
-        median, base = statistics.median(times), statistics.median(spent[command, FILE])
+        middle, base = statistics.median(times), statistics.median(spent[command, FILE])
         bound = "" if place == FILE else f"  at most {COMMANDS[_trip(place)]:.2f}"
         print(
-            f"{command} of {count} at {latency} of API latency, {place:12} {median:6.2f} s  "
-            f"{median / base:5.2f} x file{bound}"
+            f"{command} of {count} at {latency} of API latency, {place:12} {middle:6.2f} s  "
+            f"{middle / base:5.2f} x file{bound}"
         )
 
 
