@@ -6,11 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
-from reconciler.app.planning.deciding import decide_on_server
-from reconciler.app.planning.endings import without_ended_gpus
+from reconciler.app.planning.deciding import plan_as_of_now
 from reconciler.app.planning.name_check import hold_taken_names
 from reconciler.app.planning.quota_check import with_quotas
-from reconciler.app.planning.reading import ServerReading, read_server
+from reconciler.app.planning.reading import ServerReading
 from reconciler.app.planning.replacement_check import hold_invalid
 from reconciler.app.planning.workspace import Workspace
 from reconciler.app.projects.named_projects import (
@@ -164,46 +163,25 @@ async def prepare(
     request, desired, rows = await _select(
         workspace, request, header, recorded, named=named, projects=projects
     )
-    # The server may change a workload after it has answered: what is read from here on is as old
-    # as this moment, however late its answer arrives.
-    read_at = session.dispatcher.server.earliest()
-    reading = ServerReading()
-    if request.options.refreshed:
-        reading = await read_server(
-            desired,
-            rows,
-            projects,
-            named.explained,
-            session=session,
-            workspace=workspace,
-            header=header,
-        )
-    planned = await decide_on_server(
+    reading, planned = await plan_as_of_now(
         desired,
         rows,
-        reading.live,
-        reading.listed,
         workspace=workspace,
-        options=request.options,
         session=session,
         header=header,
-        read_at=read_at,
+        options=request.options,
+        projects=projects,
+        named=named,
         at_work=at_work,
-        projects=named.meant,
     )
-    plan_now = planned.plan
-    if request.options.refreshed:
-        plan_now = await without_ended_gpus(
-            plan_now, reading.listed, session=session, settings=settings
-        )
     rechecked: RecheckedApproval | None = None
     if request.approval is not None:
         # Most plans are made anew, and need not load what compares them with an approved one.
         from reconciler.core.review.approval import recheck_approval
 
-        rechecked = recheck_approval(request.approval, plan_now)
+        rechecked = recheck_approval(request.approval, planned.plan)
     plan = await _check_on_server(
-        rechecked.plan if rechecked else plan_now,
+        rechecked.plan if rechecked else planned.plan,
         desired,
         projects,
         workspace=workspace,
@@ -216,22 +194,17 @@ async def prepare(
         project_names=_names_in(plan, projects, named, {**header.target.pins, **settings.projects}),
         diagnostics=sort_diagnostics((*plan.diagnostics, *reading.warnings)),
     )
-    files = {spec.source.file for spec in workspace.desired}
-    guarded = check_plan(
+    guarded = _ask_guards(
         plan,
-        declared=len(workspace.desired),
-        recorded=recorded,
-        live=reading.live,
+        workspace,
+        recorded,
+        reading,
         options=_guard_options(settings, request, header, session, plan=plan, named=named),
-        finished=find_finished(recorded, reading.listed),
-        emptied=[
-            folder for folder in find_emptied(recorded, files) if is_folder(settings.root / folder)
-        ],
     )
     return PlanResult(
         plan=plan,
         refused=rechecked.refused if rechecked else (),
-        differences=_find_differences(request.approval, plan_now, rechecked),
+        differences=_find_differences(request.approval, planned.plan, rechecked),
         beyond=rechecked.beyond if rechecked else 0,
         refusals=(*guarded, *check_quota(plan, settings.quota)),
         recorded=recorded,
@@ -242,6 +215,27 @@ async def prepare(
         pins=named.pins,
         request=request,
         gone_projects=reading.gone_projects,
+    )
+
+
+def _ask_guards(
+    plan: Plan,
+    workspace: Workspace,
+    recorded: Sequence[Recorded],
+    reading: ServerReading,
+    *,
+    options: GuardOptions,
+) -> Sequence[Refusal]:
+    """What speaks against a plan, by what is recorded and what was read."""
+    root, files = workspace.settings.root, {spec.source.file for spec in workspace.desired}
+    return check_plan(
+        plan,
+        declared=len(workspace.desired),
+        recorded=recorded,
+        live=reading.live,
+        options=options,
+        finished=find_finished(recorded, reading.listed),
+        emptied=[folder for folder in find_emptied(recorded, files) if is_folder(root / folder)],
     )
 
 
