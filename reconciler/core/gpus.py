@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from reconciler.core.stored_json import StoredJson, decoded
 from reconciler.kinds.devices import Device, describe_device, device_of
 from reconciler.kinds.fields import (
     Template,
@@ -45,6 +46,16 @@ class GpuRequest:
         return not (self.unknown or self.memory_mib or self.mig_instances)
 
 
+class CountedManifest(StoredJson):
+    """A manifest as text, with what it asks for: of thousands that are alike one is counted."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, text: str, request: GpuRequest) -> None:
+        super().__init__(text)
+        self.request = request
+
+
 def count_gpus(manifest: Mapping[str, Any]) -> GpuRequest:
     """Count what a Kubernetes object asks for once its controller has made its pods; never raises.
 
@@ -52,6 +63,9 @@ def count_gpus(manifest: Mapping[str, Any]) -> GpuRequest:
     as one replica at least where one is started before it may scale to zero: an idling model would
     look free otherwise.
     """
+    if isinstance(manifest, CountedManifest):
+        return manifest.request
+    manifest = decoded(manifest)
     gpus: int | Fraction = 0
     memory = mig = 0
     # Each reason once, in the order of the manifest.

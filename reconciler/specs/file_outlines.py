@@ -262,13 +262,17 @@ class FileOutlines:
             return None
         if not self._keeps:
             return _Outline(facts, None, ())
+        # Only a plan pays for loading it.
+        from reconciler.core.gpus import count_gpus
+
         content = SpecContent.of(spec, Address(project=facts.project, name=facts.name))
         manifest = content.manifest.replace("%", "%%")
         texts = {n: f'"{_inside(mark)}"' for n, mark in marks.items() if mark[0] != "#"}
         filled = sorted(texts, key=lambda number: manifest.index(texts[number]))
         for written in texts.values():
             manifest = manifest.replace(written, "%s")
-        return _Outline(facts, content._replace(manifest=manifest), filled)
+        gpus = count_gpus(spec.value[INLINE])
+        return _Outline(facts, content._replace(manifest=manifest, gpus=gpus), filled)
 
 
 class _Places:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.core.gpus import CountedManifest, GpuRequest, count_gpus
 from reconciler.resources import schema_text
 from reconciler.specs.config import Config, config_file, load_config
 from reconciler.specs.discovery.files import SourceFile
@@ -65,6 +66,7 @@ manifest:
               - name: B
                 value: word
               - {name: C, value: "1"}
+            resources: {limits: {nvidia.com/gpu: 2}}
 """
 JOB = """\
 lifecycle: {protect: true}
@@ -144,9 +146,16 @@ class Counted:
         return self.opener.compose(file, reading)
 
     def known(self, text: str, name: str = "a.yaml") -> Any:
-        """All that is known of a file, as a process would write it to another."""
+        """All that is known of a file, as a process would write it to another.
+
+        What was counted for others that are alike is what this one asks for.
+        """
         self.opener.given = {name: text.encode("utf-8", "surrogatepass")}
-        return json.loads(json.dumps(self.judge.judge_file(SourceFile(name, "")).written()))
+        judged = self.judge.judge_file(SourceFile(name, ""))
+        for content in judged.contents:
+            if content is not None and content.gpus is not None:
+                assert content.gpus == count_gpus(json.loads(content.manifest))
+        return json.loads(json.dumps(judged.written()))
 
 
 @pytest.fixture(scope="module")
@@ -339,10 +348,27 @@ def test_a_tree_of_copies_is_loaded_as_it_is_written(tmp_path: Path) -> None:
     w51 = next(each for each in loaded.desired if each.address.name == "w51")
     assert str(w51.source) == "051.yaml:4:1"
     assert w51.metadata == {"name": "w51", "projectId": "4501", "category": "Train"}
+    assert isinstance(w51.manifest, CountedManifest)
+    assert count_gpus(w51.manifest).gpus == 2
     container = w51.manifest["spec"]["template"]["spec"]["containers"][0]
     assert container["image"] == "example.com/app:2"
     assert container["args"][2] == '# in a script\necho "hello"\n'
     assert str(loaded.locate(w51.address, "/manifest/spec/template")) == "051.yaml:19:7"
+
+
+def test_a_file_that_is_judged_by_itself_declares_what_it_did(root: Path) -> None:
+    """Whether its GPUs were counted with others that are alike says nothing of its content."""
+    by_itself, compared = Counted(root, with_outlines=False).judge, Counted(root).judge
+    contents = []
+    for judge in (by_itself, compared):
+        judge.opener.given = {"a.yaml": SERVER.encode()}
+        (content,) = judge.judge_file(SourceFile("a.yaml", "")).contents
+        assert content is not None
+        contents.append(content)
+    alone, counted = contents
+    assert (alone.gpus, counted.gpus) == (None, GpuRequest(gpus=2.0))
+    assert counted.declares_same(alone)
+    assert not counted.declares_same(alone._replace(encoded=True))
 
 
 def test_no_author_can_know_what_stands_for_a_text() -> None:

@@ -28,7 +28,7 @@ from reconciler.core.diff.equality import (
     spots_below,
 )
 from reconciler.core.digest import canonical, digest_text
-from reconciler.core.gpus import GpuRequest, count_gpus
+from reconciler.core.gpus import CountedManifest, GpuRequest, count_gpus
 from reconciler.core.model import Desired, Json, Recorded, Remote
 from reconciler.core.named_items import names_of
 from reconciler.core.planning.renewal import renew, renew_row
@@ -146,8 +146,9 @@ def compare(
         content = read_content(remote, redactor, searched=spec)
         changes = compare_echo(shown, content, redactor)
         if desired is not None and has_same_spec and content.repeats(desired.manifest):
-            # Counted here, where it is decoded: the spec is a text.
-            gpus = count_gpus(remote.raw_manifest)
+            # What was not counted with the spec is counted here, where it is decoded.
+            is_counted = isinstance(desired.manifest, CountedManifest)
+            gpus = count_gpus(desired.manifest if is_counted else remote.raw_manifest)
     # Of thousands that are as they were recorded, nothing is kept twice.
     return Compared(
         id=remote.id,

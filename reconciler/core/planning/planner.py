@@ -148,7 +148,7 @@ def _decide(
             is_begun = row.own in (Own.CREATING, Own.DELETING) or row.is_down
             if is_begun or row.change.open is not None:
                 return _leave_to_run(row, desired, world), None
-    plain = desired.spec if desired else None
+    plain = desired.spec if desired and rows else None
     # An accepted row with a spec is renewed with the comparison, which needs it as it was written.
     rows = [
         row

@@ -14,7 +14,7 @@ from reconciler.core.stored_json import StoredJson
 from reconciler.values import dataclass
 
 # What a process is started with, in pods and in the kinds around them.
-COMMANDS = ("command", "args", "entrypoint", "script")
+COMMANDS = frozenset({"command", "args", "entrypoint", "script"})
 # Documents come out of JSON here. To ask about each value whether it is a Mapping would cost more
 # than all the rest.
 _NESTED = (dict, list)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reconciler.core.json_pointer import join_steps
 from reconciler.core.lifecycle import (
@@ -27,6 +27,9 @@ from reconciler.specs.compose.composed_spec import INLINE, ComposedSpec
 from reconciler.specs.compose.manifest_integers import find_older_readings
 from reconciler.specs.rules.checks import effective
 
+if TYPE_CHECKING:
+    from reconciler.core.gpus import GpuRequest
+
 # Nearly every spec has none: one value for all of thousands.
 _NO_READINGS: Mapping[str, Any] = MappingProxyType({})
 
@@ -34,7 +37,8 @@ _NO_READINGS: Mapping[str, Any] = MappingProxyType({})
 class SpecContent(NamedTuple):
     """What a composed spec without errors declares: JSON texts, as a state holds documents.
 
-    Decoded, it would take five times the memory, and nobody looks into most of thousands.
+    Decoded, it would take five times the memory, and nobody looks into most of thousands. `gpus` is
+    what the manifest asks for, where that was counted.
     """
 
     metadata: str
@@ -42,6 +46,7 @@ class SpecContent(NamedTuple):
     lifecycle: str
     encoded: bool
     older_readings: Mapping[str, Any]
+    gpus: GpuRequest | None = None
 
     @classmethod
     def of(cls, composed: ComposedSpec, address: Address) -> SpecContent:
@@ -64,13 +69,23 @@ class SpecContent(NamedTuple):
         spec = effective({"metadata": json.loads(self.metadata)}, address)
         return self._replace(metadata=encode(spec["metadata"]))
 
+    def declares_same(self, other: SpecContent) -> bool:
+        """Whether the other one declares the same, whichever of the two was counted."""
+        return self._replace(gpus=None) == other._replace(gpus=None)
+
     def to_desired(self, address: Address, source: Where) -> Desired:
         """What is planned with."""
+        manifest = StoredJson(self.manifest)
+        if self.gpus is not None:
+            # Only a plan pays for loading it.
+            from reconciler.core.gpus import CountedManifest
+
+            manifest = CountedManifest(self.manifest, self.gpus)
         return Desired(
             address=address,
             source=source,
             metadata=StoredJson(self.metadata),
-            manifest=StoredJson(self.manifest),
+            manifest=manifest,
             encoded=self.encoded,
             older_readings=self.older_readings or _NO_READINGS,
             lifecycle=_read_lifecycle(self.lifecycle),
