@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 
@@ -39,6 +41,31 @@ def test_retry_after_is_digits_or_a_date(
 ) -> None:
     """ASCII digits, or any of HTTP's three date forms against the answer's Date; else nothing."""
     assert retry_after(value, date) == seconds
+
+
+@pytest.fixture
+def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock shows another hour than UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_new_york")
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Tue, 03 Mar 2026 10:00:00 GMT",
+        "Tuesday, 03-Mar-26 10:00:00 GMT",
+        "Tue Mar  3 10:00:00 2026",
+        "Tue, 03 Mar 2026 10:00:00 -0000",
+    ],
+)
+def test_a_date_means_utc_wherever_it_is_read(value: str) -> None:
+    """Also in a form that names no zone (RFC 9110 5.6.7)."""
+    assert http_date(value) == datetime(2026, 3, 3, 10, tzinfo=UTC)
 
 
 @given(st.none() | st.text(), st.none() | st.text())

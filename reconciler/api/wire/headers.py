@@ -54,7 +54,9 @@ def _read_old_form(value: str) -> datetime:
     # It loads a library for mail, which takes longer than all other reading of responses.
     from email.utils import parsedate_to_datetime
 
-    return parsedate_to_datetime(value).astimezone(UTC)
+    date = parsedate_to_datetime(value)
+    # The form of asctime names no zone, and means UTC.
+    return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
 
 
 def server_date(headers: Mapping[str, str]) -> str | None:
