@@ -40,7 +40,7 @@ def proxy_for(url: str, environ: Mapping[str, str]) -> Proxy | None:
         return None
     # Not urllib's reading of NO_PROXY: that knows no networks, and most lists have some.
     exceptions = _read(environ, "NO_PROXY")[1].lower().replace(",", " ").split()
-    if any(_names(entry, host, server.port or 443) for entry in exceptions):
+    if any(_names(entry, host, str(server.port or 443)) for entry in exceptions):
         return None
     for name in ("HTTPS_PROXY", "ALL_PROXY"):
         variable, text = _read(environ, name)
@@ -55,7 +55,7 @@ def _read(environ: Mapping[str, str], name: str) -> tuple[str, str]:
     return (name.lower(), lower) if lower else (name, upper)
 
 
-def _names(entry: str, host: str, port: int) -> bool:
+def _names(entry: str, host: str, port: str) -> bool:
     """Whether an entry of NO_PROXY means a host: `*`, a network, a domain, or one with a port."""
     if entry == "*":
         return True
@@ -64,7 +64,8 @@ def _names(entry: str, host: str, port: int) -> bool:
     except ValueError:
         name, colon, digits = entry.rpartition(":")
         if colon and digits.isdigit():
-            return int(digits) == port and _names(name, host, port)
+            # Before one port there is no other.
+            return digits == port and _names(name, host, "")
         domain = entry.removeprefix("*").removeprefix(".")
         return bool(domain) and (host == domain or host.endswith(f".{domain}"))
     try:
