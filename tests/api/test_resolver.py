@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -56,6 +56,30 @@ def test_a_resolver_that_is_silent_holds_nobody() -> None:
     answer = asyncio.run(post_to_a_name())
     assert answer == NotSent(message="no connection to https://cp.example in time")
     assert time.monotonic() - begun < HANG / 10
+
+
+def test_without_a_thread_to_spare_a_look_up_fails_and_is_begun_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A limit of processes is met for a moment: nothing was sent, and the next try may succeed."""
+
+    def refuse(_: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        looking = UnattendedResolver("cp.example", 443)
+        with monkeypatch.context() as patch:
+            patch.setattr(Thread, "start", refuse)
+            with pytest.raises(BlockingIOError):
+                await looking.resolve()
+            assert await post_to_a_name() == NotSent(
+                message="cannot connect to https://cp.example: Resource temporarily unavailable"
+            )
+        assert len(await looking.resolve()) == 1
+
+    infos = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: infos)
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(

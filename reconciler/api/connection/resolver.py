@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import socket
 import threading
 from collections.abc import Sequence
@@ -60,7 +62,11 @@ class UnattendedResolver:
             except Exception as error:
                 lookup.set_exception(error)
 
-        threading.Thread(target=work, name=f"resolver {self._host}", daemon=True).start()
+        try:
+            threading.Thread(target=work, name=f"resolver {self._host}", daemon=True).start()
+        except RuntimeError:
+            # The system has no thread to spare, as under a limit of processes: that may pass.
+            lookup.set_exception(OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)))
         return lookup
 
 
