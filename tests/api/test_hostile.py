@@ -15,9 +15,17 @@ from reconciler.api.client import HttpWorkloadApi
 from reconciler.api.connection.transport import make_transport
 from reconciler.api.login.credentials import ClientCredentials
 from reconciler.api.secret import Secret
+from reconciler.api.wire.body import BodyError, BodyReader
 from reconciler.api.wire.direct import Outgoing
 from reconciler.api.wire.transport_errors import TransportError
-from reconciler.core.protocol.api_results import Accepted, Ambiguous, ApiResult, NotSent, Refused
+from reconciler.core.protocol.api_results import (
+    Accepted,
+    Acknowledged,
+    Ambiguous,
+    ApiResult,
+    NotSent,
+    Refused,
+)
 from tests.api.factories import ID, TOKEN, remote, workload
 from tests.api.sockets import HEAD, Server, against, body, listening, post, says
 
@@ -154,6 +162,41 @@ def test_a_body_that_is_packed_wrongly_is_ambiguous(name: str) -> None:
     answer = against(says(body(content, b"content-encoding: " + coding)), post)
     assert isinstance(answer, Ambiguous)
     assert answer.message.startswith(f"HTTP 202: {words}")
+
+
+@pytest.mark.parametrize("length", range(1, len(_squeeze(b"{}"))))
+def test_a_compressed_body_that_was_cut_off_is_not_empty(length: int) -> None:
+    """Wherever that is, also where nothing of it could be decoded yet."""
+    reader = BodyReader("gzip")
+    assert reader.feed(_squeeze(b"{}")[:length])
+    with pytest.raises(BodyError, match=r"^a compressed body that ends too early$"):
+        reader.finish()
+
+
+def test_a_body_of_which_nothing_came_is_empty() -> None:
+    """Whatever it says of its coding; and so is nothing, compressed."""
+    for pieces in ([], [b""], [_squeeze(b"")]):
+        reader = BodyReader("gzip")
+        assert all(map(reader.feed, pieces))
+        assert reader.finish() == b""
+
+
+def test_a_delete_whose_answer_was_cut_off_is_in_doubt() -> None:
+    """Its answer may be empty, but must not have become so on the way."""
+    fields = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n"
+    answers = [
+        against(says(fields + b"content-length: %d\r\n\r\n" % len(sent) + sent), delete)
+        for sent in (b"", _squeeze(b"{}")[:5])
+    ]
+    assert answers == [
+        Acknowledged(),
+        Ambiguous(status=200, message="HTTP 200: a compressed body that ends too early"),
+    ]
+
+
+async def delete(api: HttpWorkloadApi) -> ApiResult:
+    """A call whose answer need not say anything."""
+    return await api.delete(ID)
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 305, 307, 308])

@@ -47,11 +47,12 @@ class BodyReader:
     It never holds more than that, however well a body compresses.
     """
 
-    __slots__ = ("_body", "_fault", "_stream")
+    __slots__ = ("_body", "_fault", "_has_begun", "_stream")
 
     def __init__(self, coding: str) -> None:
         self._body: bytes | bytearray = b""
         self._fault = ""
+        self._has_begun = False
         self._stream: zlib._Decompress | None = None
         if coding:
             self._begin_decoding(coding.strip().lower())
@@ -60,6 +61,8 @@ class BodyReader:
         """Take a piece; False once nothing that follows would make a difference."""
         if self._fault:
             return False
+        # What was decoded does not tell: the head of a compressed body becomes nothing.
+        self._has_begun = self._has_begun or bool(chunk)
         if self._stream is not None:
             chunk = self._decode(self._stream, chunk)
         # Most bodies come in one piece, which need not be copied.
@@ -75,7 +78,7 @@ class BodyReader:
 
     def finish(self) -> bytes:
         """The whole body; raises BodyError for one that is too large or badly encoded."""
-        if self._stream is not None and self._body and not self._stream.eof:
+        if self._stream is not None and self._has_begun and not self._stream.eof:
             self._fault = self._fault or "a compressed body that ends too early"
         if self._fault:
             raise BodyError(self._fault)
