@@ -32,6 +32,9 @@ from reconciler.state.renewal import renew_rows
 from reconciler.state.rows import SELECT, UPSERT, RowWriter, from_values, read_records
 from reconciler.state.state_errors import explain_errors, naming_state
 
+# Few enough that their documents take little memory, whatever their number.
+_PAGE = 100
+
 
 class SqliteStore:
     """A state file that is open; made by `open_state` or `create_state`.
@@ -81,9 +84,16 @@ class SqliteStore:
     def read_by_address(self, *, checked: bool = False) -> Iterator[Recorded]:
         """The same by address, one after the other, their documents unread unless `checked`."""
         query = f"{SELECT} WHERE own != ? ORDER BY project, name, op"
-        with self._reading(), naming_state(self._path):
-            for values in self._conn.execute(query, [Own.GONE]):
-                yield from_values(values, checked=checked)
+        with self._reading():
+            cursor = self._conn.execute(query, [Own.GONE])
+            page = cursor.fetchmany(_PAGE)
+        while page:
+            # Outside the time limit, which is not for what is done with the records.
+            with naming_state(self._path):
+                for values in page:
+                    yield from_values(values, checked=checked)
+            with self._reading():
+                page = cursor.fetchmany(_PAGE)
 
     def has_records(self) -> bool:
         """Whether there is any operation that is not GONE."""

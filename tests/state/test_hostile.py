@@ -156,6 +156,36 @@ def test_reading_an_open_state_is_bounded(path: Path, monkeypatch: pytest.Monkey
     store.close()
 
 
+def test_what_is_done_with_records_is_not_bounded(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may be written to a pager; reading them from the file still is bounded."""
+    store = open_state(path, patience=60.0)
+    store.hold("test")
+    store.write([make_recorded(op=f"op-{n}", address=f"1/w{n}") for n in range(1000)])
+    now, an_hour = time.monotonic(), 0.0
+    monkeypatch.setattr(database, "_INSTRUCTIONS", 100)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    read = []
+    for row in store.read_by_address():
+        read.append(row.op)
+        now += 3600.0
+    assert len(read) == 1001
+
+    def look() -> float:
+        nonlocal now
+        now += an_hour
+        return now
+
+    monkeypatch.setattr(time, "monotonic", look)
+    rows = store.read_by_address()
+    next(rows)
+    an_hour = 3600.0
+    with pytest.raises(StateError, match=r"could not be looked through within 60 s"):
+        list(rows)
+    store.close()
+
+
 def test_nobody_who_holds_a_file_is_waited_for_longer(path: Path) -> None:
     """Not even by opening it, whoever that is and whatever they do."""
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
