@@ -37,7 +37,7 @@ from reconciler.core.redact import Redactor
 from reconciler.engine.run import ActionContext, ApplyContext
 from reconciler.errors import StateError
 
-# Why a workload that is held is known not to be there.
+# Older than any update of ours: when a create was sent that was never dated.
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
