@@ -84,13 +84,14 @@ class CreateTask:
         if resumed is not None:
             # Whatever the record believes: the process that wrote it may have died after the send.
             self._row = advance(resumed, Evidence.RESUMED)
-        # Sends of our own that may still be carried out, and the last of all: an answered one
-        # cannot be. How often others have sent it, a record that may be a copy does not tell.
+        # How often others have sent it, a record that may be a copy does not tell.
         self._resumed = resumed is not None
         self._replaces = replaces
         # Whether a send of this operation is known that nobody has answered.
         self._in_doubt = resumed is not None and (resumed.own is Own.CREATING or resumed.ambiguous)
         self._last_message = ""
+        # Sends of our own that may still be carried out, and when the last of all was sent: an
+        # answered one cannot be.
         self._unanswered = 0
         self._unclear_at = resumed.last_sent_at if resumed else None
         self._guard = SendGuard(work.run, self._redate)
