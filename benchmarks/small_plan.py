@@ -1,7 +1,7 @@
 """What a plan of ten workloads without changes costs, and other commands that people wait for.
 
-Time of the processor of whole processes, in turns, as a ratio to importing the libraries that a
-client of this kind cannot do without: `python -m benchmarks.small_plan`.
+Time of the processor of whole processes, in turns, as a ratio to importing what a usual client of
+this kind imports, whether this program does or not: `python -m benchmarks.small_plan`.
 """
 
 from __future__ import annotations
