@@ -44,6 +44,8 @@ class UpdateComparison:
     def compose(self, row: Recorded, live: LiveContent) -> UpdateContent:
         """What is to be sent on top of what is live."""
         action = self._action
+        # By identity: the plan has merged on this record, and one that this run has declared or
+        # written anew since is another base.
         is_as_planned = row is action.recorded and live.digest == action.merged_with
         return compose_update(
             row,
