@@ -156,17 +156,17 @@ def program_files() -> Iterator[tuple[str, int, int]]:
     yield (f"{__version__} {sys.version}", 0, 0)
     for library in filter(None, map(find_spec, _LIBRARIES)):
         if library.origin:
-            yield _signature(library.origin, Path(library.origin).stat())
+            yield _stamp(library.origin, Path(library.origin).stat())
     folders = [str(Path(reconciler.__file__).parent), str(schemas_folder())]
     while folders:
         # Not by `Path.walk`: hundreds of files are looked at in every run.
         with os.scandir(folders.pop()) as listing:
             for entry in listing:
                 if entry.name.endswith((".py", ".json")):
-                    yield _signature(entry.path, entry.stat())
+                    yield _stamp(entry.path, entry.stat())
                 elif entry.name != "__pycache__" and entry.is_dir():
                     folders.append(entry.path)
 
 
-def _signature(path: str, status: os.stat_result) -> tuple[str, int, int]:
+def _stamp(path: str, status: os.stat_result) -> tuple[str, int, int]:
     return path, status.st_mtime_ns, status.st_size
