@@ -202,5 +202,5 @@ def test_a_run_without_time_recovers_nothing(tmp_path: Path) -> None:
     world.on_answer = stand_still
     with pytest.raises(UnreachableError) as caught:
         _recover(world, tmp_path / "new.db", RecoverSearch(declared=SPECS))
-    assert caught.value.message == "the run ended before everything could be read"
+    assert caught.value.message == "the run ended before all answers had come"
     assert not (tmp_path / "new.db").exists()

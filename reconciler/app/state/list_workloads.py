@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from reconciler.app.refused import GuardError
 from reconciler.app.session import Session
 from reconciler.core.model import Remote
 from reconciler.core.protocol.api_results import Accepted, ApiResult, Listed, Method, NotFound
-from reconciler.engine.requests.dispatcher import StoppedError
+from reconciler.engine.refresh import unless_ended
 from reconciler.errors import UnreachableError
 
 Kept = TypeVar("Kept")
@@ -38,7 +37,7 @@ async def _list_whole(session: Session, project: str) -> dict[str, None]:
     ids: dict[str, None] = {}
     counted: int | None = None
     for _ in range(_WALKS):
-        with _unless_ended():
+        with unless_ended():
             response = await session.dispatcher.send(
                 Method.GET, lambda _: session.api.find_all(project)
             )
@@ -117,22 +116,10 @@ async def read_by_id(session: Session, workload_id: str) -> ApiResult:
 
     Raises UnreachableError where the run ends before that, GuardError for another tenant's.
     """
-    with _unless_ended():
+    with unless_ended():
         response = await session.dispatcher.send(
             Method.GET, lambda _: session.api.read(workload_id)
         )
     if isinstance(response, Accepted):
         session.need_tenant(response.remote.tenant_id)
     return response
-
-
-@contextmanager
-def _unless_ended() -> Iterator[None]:
-    """A run that ends while it is still reading has not seen everything."""
-    try:
-        yield
-    except StoppedError:
-        raise UnreachableError(
-            "the run ended before everything could be read",
-            hint="give it more --deadline; nothing was written",
-        ) from None
