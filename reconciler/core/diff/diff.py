@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum, StrEnum
 from typing import Any, Final
@@ -62,6 +62,11 @@ class FieldChange:
         if self.reason:
             document["reason"] = self.reason
         return document | {"ignored": True} if self.ignored else document
+
+
+def without_replacement(changes: Iterable[FieldChange]) -> tuple[FieldChange, ...]:
+    """The same changes where nothing has to go for them."""
+    return tuple(replace(change, forces_replace=False, reason="") for change in changes)
 
 
 SENSITIVE = "(sensitive, changed)"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.core.diff.diff import without_replacement
 from reconciler.core.ending.lifetime import Ending, find_ending, read_time
 from reconciler.core.lifecycle import Lifecycle, OnChange
 from reconciler.core.model import Desired, Purpose, Remote, ended_text
@@ -77,7 +77,7 @@ def judge_ended(case: DecisionInputs) -> AnyAction:
         return hold(case, Reason((row.purpose or Purpose.FINISHED).value), detail)
     if case.options.no_create:
         return hold(case, reason, f"{detail}; held by --no-create", forbidden=True)
-    changes = tuple(replace(change, forces_replace=False, reason="") for change in case.changes)
+    changes = without_replacement(case.changes)
     return Create(**case.common(reason, detail, changes=changes), desired=desired)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.core.diff.diff import without_replacement
 from reconciler.core.ending.lifetime import completion_text, is_finished
 from reconciler.core.lifecycle import OnChange, OnMissing
 from reconciler.core.planning.actions import AnyAction, Create, Reason
@@ -71,6 +72,5 @@ def _recreate(case: DecisionInputs, desired: Desired, reason: Reason, detail: st
         detail = "no longer on the server; held by --no-create"
         return hold(case, reason, detail, forbidden=True)
     # Nothing runs that a field could be kept of, and nothing has to go for it.
-    differences = (*case.submission.changes, *case.settings)
-    changes = tuple(replace(change, forces_replace=False, reason="") for change in differences)
+    changes = without_replacement((*case.submission.changes, *case.settings))
     return Create(**case.common(reason, detail, changes=changes), desired=desired, lost=case.stored)

@@ -6,7 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.core.diff.comparison import Compared
-from reconciler.core.diff.diff import ABSENT, is_same, value_at, with_value
+from reconciler.core.diff.diff import (
+    ABSENT,
+    is_same,
+    value_at,
+    with_value,
+    without_replacement,
+)
 from reconciler.core.diff.equality import reword
 from reconciler.core.ending.ended import end_by_lifecycle
 from reconciler.core.ending.lifetime import is_finished
@@ -198,7 +204,7 @@ def _agreed_spec(case: DecisionInputs, desired: Desired) -> Record | None:
     for change in case.changes:
         # What the platform filled in is in no manifest that the server repeats.
         echo = with_value(echo, change.pointer, value_at(now, change.pointer))
-    agreed = tuple(replace(change, forces_replace=False, reason="") for change in case.changes)
+    agreed = without_replacement(case.changes)
     detail = f"{name_fields(agreed)} is on the server as it is declared now; nothing is sent"
     return Record(
         **case.common(Reason.SPEC_CHANGED, detail, changes=(*agreed, *case.settings)),

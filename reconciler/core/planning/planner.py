@@ -10,7 +10,7 @@ from typing import Any
 
 from reconciler.core.diagnostics import Diagnostic, sort_diagnostics
 from reconciler.core.diff.comparison import Compared, body_digest, compare_spec
-from reconciler.core.diff.diff import FieldChange
+from reconciler.core.diff.diff import FieldChange, without_replacement
 from reconciler.core.ending.deletion import finish_delete, is_found_lost, succeed
 from reconciler.core.ending.ended import judge_ended
 from reconciler.core.gpus import count_gpus
@@ -261,9 +261,7 @@ def _make(desired: Desired, down: Recorded | None, world: World) -> AnyAction:
     if down is None:
         return Create(**common, detail="declared, and not in the state yet", desired=desired)
     submission = succeed(down, desired, world)
-    changes = tuple(
-        replace(change, forces_replace=False, reason="") for change in submission.changes
-    )
+    changes = without_replacement(submission.changes)
     detail = join_reasons(detail, submission.exposed_text)
     return Create(**common, detail=detail, changes=changes, desired=submission.desired)
 
@@ -295,10 +293,7 @@ def _settle(
     if replaced is not None:
         emptied = f"{replaced.ending}, and nothing of ours is known to run there now"
         if replaced is not row and desired is not None:
-            since_then = succeed(replaced, desired, world).changes
-            changes = tuple(
-                replace(change, forces_replace=False, reason="") for change in since_then
-            )
+            changes = without_replacement(succeed(replaced, desired, world).changes)
     detail = join_reasons(_doubt(row), emptied, remedy)
     case = bare_case(row, desired, world)
     # Whose create was answered with a no is sure of it: only who has its name is not known.
