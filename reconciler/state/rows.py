@@ -244,17 +244,17 @@ def _read_documents(spec: str, echo: str | None) -> tuple[StoredJson, StoredJson
         if spec[end : end + 1] == "," and echo[: end + 1] == spec[: end + 1]:
             head, tails = spec[: end + 1], (spec[end + 1 :], echo[end + 1 :])
             for tail in tails:
-                _check_object("{" + tail)
+                _need_object(json.loads("{" + tail))
             return StoredJson(head, tails[0]), StoredJson(head, tails[1])
     for text in (spec, echo):
         if text is not None:
-            _check_object(text)
+            _need_object(json.loads(text))
     return StoredJson(spec), None if echo is None else StoredJson(echo)
 
 
-def _check_object(text: str) -> None:
+def _need_object(document: Any) -> None:
     # A checksum has no key: anyone who can write a state can make one for anything.
-    if not isinstance(json.loads(text), dict):
+    if not isinstance(document, dict):
         raise TypeError("a document is not a mapping")
 
 
@@ -308,9 +308,8 @@ def _read_memory(text: str | None) -> Mapping[str, Any]:
     if not text:
         return _NO_MEMORY
     memory = json.loads(text)
-    # A checksum has no key: anyone who can write a state can make one for anything.
-    if not isinstance(memory.get("kept"), dict | None):
-        raise TypeError("a document is not a mapping")
+    if memory.get("kept") is not None:
+        _need_object(memory["kept"])
     for name in ("former_id", "refusal"):
         if not isinstance(memory.get(name), str | None):
             raise TypeError(f"{name} is not a text")
@@ -329,8 +328,8 @@ def _read_change(change: Any) -> ChangeRecord:
     under_way = OpenChange(**change["open"]) if change["open"] else None
     superseded = tuple(SentRev(**sent) for sent in change["superseded"])
     for sent in (*superseded, *((under_way,) if under_way else ())):
-        if not (isinstance(sent.spec, dict) and isinstance(sent.body, dict)):
-            raise TypeError("a document is not a mapping")
+        _need_object(sent.spec)
+        _need_object(sent.body)
     former = tuple(change["former_markers"])
     parts = {"open": under_way, "superseded": superseded, "former_markers": former}
     return ChangeRecord(**{**change, **parts})
