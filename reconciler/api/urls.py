@@ -17,9 +17,9 @@ COUNT_PATH = "/api/v1/workloads/count"
 CLUSTERS_PATH = "/api/v1/clusters/minimal"
 PROJECTS_PATH = "/api/v1/org-unit/projects"
 TYPES_PATH = "/api/v1/workload-types"
+DEFAULT_PORTS = {"https": 443, "http": 80}
 
 _HINT = "give the address of the control plane, such as https://app.run.ai"
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 # Names in DNS have labels of at most 63 characters (RFC 1035 2.3.4).
 _HOST = re.compile(
     r"(?=[a-z0-9])([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}(?<=[a-z0-9])|[0-9a-f:.]*:[0-9a-f:.]*"
@@ -58,7 +58,7 @@ def normalise_url(text: str) -> str:
     if not _PATH.fullmatch(path):
         raise _invalid("the path of the server URL has invalid characters")
     bracketed = f"[{host}]" if ":" in host else host
-    is_default = parts.port in (None, _DEFAULT_PORTS[parts.scheme])
+    is_default = parts.port in (None, DEFAULT_PORTS[parts.scheme])
     suffix = "" if is_default else f":{parts.port}"
     return f"{parts.scheme}://{bracketed}{suffix}{path}"
 
@@ -109,7 +109,7 @@ def _split(text: str) -> SplitResult:
         parts = urlsplit(text)
     except ValueError:
         raise _invalid("the server URL is not a valid URL") from None
-    if parts.scheme not in _DEFAULT_PORTS or "://" not in text:
+    if parts.scheme not in DEFAULT_PORTS or "://" not in text:
         raise _invalid("the server URL does not begin with https://")
     try:
         # `urlsplit` parses the port only when it is asked for.

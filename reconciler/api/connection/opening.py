@@ -18,6 +18,7 @@ from reconciler.api.connection.proxies import Proxy
 from reconciler.api.connection.request_head import write_connect
 from reconciler.api.connection.resolver import SocketAddress, UnattendedResolver
 from reconciler.api.connection.tcp import connect_socket
+from reconciler.api.urls import DEFAULT_PORTS
 from reconciler.api.wire.direct import Outgoing
 from reconciler.api.wire.transport_errors import (
     BrokenConnectionError,
@@ -25,8 +26,6 @@ from reconciler.api.wire.transport_errors import (
     ConnectTimeoutError,
     UnsentError,
 )
-
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class ConnectionOpener:
@@ -45,14 +44,14 @@ class ConnectionOpener:
     ) -> None:
         server = urlsplit(url)
         self._host = server.hostname or ""
-        self._port = server.port or _DEFAULT_PORTS[server.scheme]
+        self._port = server.port or DEFAULT_PORTS[server.scheme]
         self._context = context
         self._has_tls = server.scheme == "https"
         self._proxy = proxy
         self.identity = identity
         first = urlsplit(proxy.address if proxy else url)
         self._resolver = UnattendedResolver(
-            first.hostname or "", first.port or _DEFAULT_PORTS[first.scheme]
+            first.hostname or "", first.port or DEFAULT_PORTS[first.scheme]
         )
 
     async def open(self, within: float | None) -> HttpConnection:
