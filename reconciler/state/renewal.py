@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from reconciler.core.planning.renewal import renew_row
 from reconciler.core.redact import Redactor
+from reconciler.core.renewal import renew_row
 from reconciler.errors import StateError
 from reconciler.state.rows import SELECT, UPSERT, RowWriter, from_values, storable
 

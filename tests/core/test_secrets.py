@@ -16,8 +16,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.core.planning.renewal import renew
 from reconciler.core.redact import Redactor, blank
+from reconciler.core.renewal import renew
 from reconciler.core.secrets.hints import SecretHints
 from reconciler.core.secrets.marks import is_redacted
 from reconciler.core.secrets.names import NameKind, kind_of_name

@@ -10,8 +10,8 @@ from reconciler.app.state.moving import need_fitting_target
 from reconciler.app.state.state_edits import Confirm, entries
 from reconciler.app.state.states import edit_state, read_state
 from reconciler.core.model import Recorded
-from reconciler.core.planning.renewal import renew_row
 from reconciler.core.redact import Redactor
+from reconciler.core.renewal import renew_row
 from reconciler.core.secrets.rules import RedactionRules
 from reconciler.core.states.places import FilePlace, StatePlace
 from reconciler.errors import RefusedError, StateError

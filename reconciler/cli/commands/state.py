@@ -63,8 +63,8 @@ def show(address: str, *, flags: Flags, output: OutputOptions) -> int:
     """Show everything recorded of the workload ADDRESS."""
     from reconciler.app.state.states import find_records, project_ids, read_state
     from reconciler.cli.output.console import Console
-    from reconciler.core.planning.renewal import renew_row
     from reconciler.core.redact import Redactor
+    from reconciler.core.renewal import renew_row
     from reconciler.core.states.address_records import find_replaced
     from reconciler.report.machine.documents import record_document, to_text
 

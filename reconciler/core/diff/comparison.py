@@ -31,10 +31,10 @@ from reconciler.core.digest import canonical, digest_text
 from reconciler.core.gpus import CountedManifest, GpuRequest, count_gpus
 from reconciler.core.model import Desired, Json, Recorded, Remote
 from reconciler.core.named_items import names_of
-from reconciler.core.planning.renewal import renew, renew_row
 from reconciler.core.protocol.changes import as_shown
 from reconciler.core.protocol.marker import read_marker, read_rev, unmark
 from reconciler.core.redact import Redactor
+from reconciler.core.renewal import renew, renew_row
 from reconciler.core.stored_json import MAPS, decoded
 from reconciler.values import dataclass
 

@@ -47,8 +47,8 @@ from reconciler.core.planning.changing import (
     undo_by_update,
 )
 from reconciler.core.planning.holds import hold, hold_taken_over, hold_unmarked, name_fields
-from reconciler.core.planning.renewal import renew
 from reconciler.core.protocol.changes import ShownRev
+from reconciler.core.renewal import renew
 
 
 def decide(case: DecisionInputs) -> AnyAction:

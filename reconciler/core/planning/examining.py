@@ -11,7 +11,6 @@ from reconciler.core.diff.diff import is_ignored
 from reconciler.core.model import Desired, LastSeen, Live, Recorded, Remote
 from reconciler.core.planning.case import DecisionInputs, PlanOptions
 from reconciler.core.planning.plan import PlanTarget
-from reconciler.core.planning.renewal import renew_row
 from reconciler.core.protocol.changes import (
     ShownRev,
     as_shown,
@@ -21,6 +20,7 @@ from reconciler.core.protocol.changes import (
 )
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.redact import Redactor
+from reconciler.core.renewal import renew_row
 from reconciler.values import dataclass
 
 

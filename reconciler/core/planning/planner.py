@@ -54,12 +54,12 @@ from reconciler.core.planning.holds import warn_of_read_anew
 from reconciler.core.planning.in_place import warn_of_unproven
 from reconciler.core.planning.plan import Drift, Plan, PlanTarget
 from reconciler.core.planning.renames import find_renames, warn_of
-from reconciler.core.planning.renewal import renew_row
 from reconciler.core.planning.submission import submit
 from reconciler.core.protocol.changes import lands_until, may_land
 from reconciler.core.protocol.live import LiveWorkload
 from reconciler.core.protocol.transitions import comes_true_until, may_come_true
 from reconciler.core.redact import Redactor
+from reconciler.core.renewal import renew_row
 from reconciler.core.secrets.rules import BUILT_IN, RedactionRules
 from reconciler.core.states.address_records import find_replaced
 

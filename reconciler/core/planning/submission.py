@@ -27,8 +27,8 @@ from reconciler.core.model import (
     Desired,
     Json,
 )
-from reconciler.core.planning.renewal import renew
 from reconciler.core.redact import Redactor
+from reconciler.core.renewal import renew
 from reconciler.core.secrets.marks import is_redacted
 from reconciler.core.stored_json import decoded
 from reconciler.values import dataclass

@@ -33,8 +33,8 @@ from reconciler.core.planning.actions import (
 )
 from reconciler.core.planning.case import OnDrift, PlanOptions
 from reconciler.core.planning.decisions import is_lost
-from reconciler.core.planning.renewal import renew_row
 from reconciler.core.redact import Redactor
+from reconciler.core.renewal import renew_row
 from reconciler.errors import Where
 from reconciler.kinds.registry import runs_to_completion
 from reconciler.values import dataclass

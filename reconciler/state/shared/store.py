@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reconciler.core.model import Header, Own, Recorded, Target
-from reconciler.core.planning.renewal import renew_row
 from reconciler.core.redact import Redactor
+from reconciler.core.renewal import renew_row
 from reconciler.core.states.places import ObjectPlace, PostgresPlace
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, ActionEntry, RunEntry, StateContent, Transit
