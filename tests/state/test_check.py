@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -17,6 +15,7 @@ from reconciler.state.sqlite import create_state, open_state
 from reconciler.state.summary import summarize_state
 from tests.state.runs import begun, done
 from tests.support.factories import make_recorded, make_target
+from tests.support.states import sql
 
 NO_BACKUP = (
     "there is no sound backup beside it; restore a copy from where your CI system keeps them"
@@ -36,14 +35,6 @@ def path(tmp_path: Path) -> Path:
     store.back_up()
     store.close()
     return path
-
-
-def sql(path: Path, *statements: str) -> None:
-    """Do something to a database behind the program's back."""
-    with contextlib.closing(sqlite3.connect(path)) as conn:
-        for statement in statements:
-            conn.execute(statement)
-        conn.commit()
 
 
 def flaws(path: Path) -> list[StateFlaw]:

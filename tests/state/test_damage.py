@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 from itertools import product
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from reconciler.state.rows import checksum
 from reconciler.state.sqlite import create_state, open_state
 from tests.support.factories import make_recorded, make_target
 from tests.support.rows import from_row, to_row
+from tests.support.states import sql
 
 RESTORE = (
     "restore a copy from its .backups folder, or move it away and run "
@@ -47,14 +47,6 @@ def refusal(path: Path) -> tuple[str, str]:
     with pytest.raises(StateError) as caught:
         contents(path)
     return caught.value.message.replace(str(path), "STATE"), caught.value.hint
-
-
-def sql(path: Path, *statements: str) -> None:
-    """Do something to a database behind the program's back."""
-    with contextlib.closing(sqlite3.connect(path)) as conn:
-        for statement in statements:
-            conn.execute(statement)
-        conn.commit()
 
 
 def test_an_absent_state(tmp_path: Path) -> None:

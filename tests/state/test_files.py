@@ -19,7 +19,7 @@ from reconciler.state import database
 from reconciler.state.locking import lock
 from reconciler.state.sqlite import create_state
 from tests.support.factories import make_recorded, make_target
-from tests.support.states import KilledError, opened
+from tests.support.states import KilledError, opened, sql
 
 WAIT = "wait for it with --lock-timeout 10m; a run that was killed holds nothing"
 
@@ -155,7 +155,7 @@ def test_a_write_is_all_or_nothing(path: Path) -> None:
     with opened(path) as store:
         store.hold("test")
         before = (store.header, store.read())
-        execute(
+        sql(
             path,
             "CREATE TRIGGER t BEFORE INSERT ON operations WHEN NEW.op = 'c' "
             "BEGIN SELECT RAISE(ABORT, 'no c today'); END",
@@ -171,13 +171,6 @@ def test_another_thread_may_write(path: Path) -> None:
         store.hold("test")
         executor.submit(store.write, [make_recorded()]).result()
         assert store.read() == [make_recorded()]
-
-
-def execute(path: Path, statement: str) -> None:
-    """Do something to a database behind the program's back."""
-    with contextlib.closing(sqlite3.connect(path)) as conn:
-        conn.execute(statement)
-        conn.commit()
 
 
 def test_a_full_disk_is_told_with_a_way_out(path: Path) -> None:

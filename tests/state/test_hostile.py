@@ -21,6 +21,7 @@ from reconciler.state.schema import check_schema
 from reconciler.state.sqlite import create_state, open_state
 from reconciler.state.summary import summarize_state
 from tests.support.factories import make_recorded, make_target
+from tests.support.states import sql
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FORMATS = sorted(FIXTURES.rglob("*.db"))
@@ -37,13 +38,6 @@ def path(tmp_path: Path) -> Path:
     store.write([make_recorded()])
     store.close()
     return path
-
-
-def _sql(path: Path, *statements: str) -> None:
-    with contextlib.closing(sqlite3.connect(path)) as conn:
-        for statement in statements:
-            conn.execute(statement)
-        conn.commit()
 
 
 @pytest.mark.parametrize("look", [lambda path: open_state(path).close(), summarize_state])
@@ -91,7 +85,7 @@ def test_what_is_not_ours_in_a_state_is_refused(
     path: Path, statements: list[str], what: str, look: Callable[[Path], object]
 ) -> None:
     """It is neither run nor read from, and `state check` says the same."""
-    _sql(path, *statements)
+    sql(path, *statements)
     begun = time.monotonic()
     with pytest.raises(StateError) as caught:
         look(path)

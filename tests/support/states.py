@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,14 @@ def opened(path: Path) -> Iterator[SqliteStore]:
         yield store
     finally:
         store.close()
+
+
+def sql(path: Path, *statements: str) -> None:
+    """Do something to a database behind the program's back."""
+    with contextlib.closing(sqlite3.connect(path)) as conn:
+        for statement in statements:
+            conn.execute(statement)
+        conn.commit()
 
 
 class KilledError(BaseException):
