@@ -24,6 +24,7 @@ from reconciler.state.objects.replica import Replica
 from reconciler.state.objects.store import ObjectStore
 from reconciler.state.shared.holder import Holder
 from reconciler.state.shared.timings import Timings
+from tests.state.meanwhile import later, wait_for
 from tests.state.runs import begun, done
 from tests.support.factories import make_recorded, make_target
 from tests.support.object_server import Fault, ObjectServer
@@ -416,18 +417,3 @@ def lease_of(world: World) -> Any:
     lease = read_lease(Bucket(world.place, QUIET))
     assert lease is not None
     return lease
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Look again and again for some seconds."""
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def later(seconds: float, action: Callable[[], None]) -> None:
-    """Do something in a while, from another thread."""
-    timer = threading.Timer(seconds, action)
-    timer.daemon = True
-    timer.start()

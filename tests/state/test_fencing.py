@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -19,6 +18,7 @@ from reconciler.ports import LossListener
 from reconciler.state.postgres import opening
 from reconciler.state.postgres.store import PostgresStore
 from reconciler.state.shared.timings import Timings
+from tests.state.meanwhile import later, wait_for
 from tests.state.runs import begun, done
 from tests.support.factories import make_recorded, make_target
 from tests.support.postgres import PostgresServer
@@ -357,21 +357,6 @@ def test_a_pooler_sees_nothing_that_outlives_a_transaction(world: World) -> None
     seen = held.channel.once(lambda conn: conn.execute(query).fetchone())
     world.server.query("ALTER ROLE postgres RESET synchronous_commit")
     assert seen == ("off", "read committed", 0, 0)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Look again and again for some seconds."""
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
-def later(seconds: float, action: Callable[[], None]) -> None:
-    """Do something in a while, from another thread."""
-    timer = threading.Timer(seconds, action)
-    timer.daemon = True
-    timer.start()
 
 
 def _epoch(at: str) -> float:
