@@ -14,7 +14,7 @@ import pytest
 from reconciler.core.protocol.api_results import Accepted, ApiResult, NotSent
 from reconciler.errors import InvalidInputError
 from tests.api.factories import ID, remote, workload
-from tests.api.handshakes import AUTHORITY, server_context
+from tests.api.handshakes import ca_file, server_context
 from tests.api.sockets import connected
 
 
@@ -36,38 +36,28 @@ async def listening(context: ssl.SSLContext) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-def read(context: ssl.SSLContext, ca_file: Path | None = None) -> ApiResult:
+def read(context: ssl.SSLContext, trusted: Path | None = None) -> ApiResult:
     """One GET of a workload over TLS."""
 
     async def run() -> ApiResult:
         async with listening(context) as port:
             url = f"https://127.0.0.1:{port}"
-            async with connected(url, request_timeout=5.0, ca_file=ca_file) as api:
+            async with connected(url, request_timeout=5.0, ca_file=trusted) as api:
                 return await api.read(ID)
 
     return asyncio.run(run())
 
 
-@pytest.fixture
-def ca_file(tmp_path: Path) -> Path:
-    """The authority's certificate, as an administrator hands it out."""
-    path = tmp_path / "ca.pem"
-    AUTHORITY.cert_pem.write_to_path(str(path))
-    return path
-
-
-def test_a_private_authority_is_trusted_when_named(ca_file: Path) -> None:
+def test_a_private_authority_is_trusted_when_named(tmp_path: Path) -> None:
     """--ca-file adds to what the system trusts."""
-    assert read(server_context("127.0.0.1"), ca_file) == Accepted(remote=remote())
+    assert read(server_context("127.0.0.1"), ca_file(tmp_path)) == Accepted(remote=remote())
 
 
-def test_no_session_keys_are_written(
-    ca_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_session_keys_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever can set a variable of the environment cannot read along because of it."""
     log = tmp_path / "keys.log"
     monkeypatch.setenv("SSLKEYLOGFILE", str(log))
-    assert isinstance(read(server_context("127.0.0.1"), ca_file), Accepted)
+    assert isinstance(read(server_context("127.0.0.1"), ca_file(tmp_path)), Accepted)
     assert not log.exists()
 
 
@@ -80,14 +70,14 @@ def test_an_unknown_authority_is_final_and_says_what_to_do() -> None:
     assert "--ca-file" in answer.message
 
 
-def test_a_certificate_for_another_name_is_final(ca_file: Path) -> None:
+def test_a_certificate_for_another_name_is_final(tmp_path: Path) -> None:
     """A trusted authority does not make every server the right one."""
-    answer = read(server_context("elsewhere.example"), ca_file)
+    answer = read(server_context("elsewhere.example"), ca_file(tmp_path))
     assert isinstance(answer, NotSent)
     assert answer.permanent
 
 
-def test_an_old_protocol_is_not_spoken(ca_file: Path) -> None:
+def test_an_old_protocol_is_not_spoken(tmp_path: Path) -> None:
     """Below TLS 1.2 there is no connection, and nothing was sent."""
     context = server_context("127.0.0.1")
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
@@ -95,7 +85,7 @@ def test_an_old_protocol_is_not_spoken(ca_file: Path) -> None:
         context.minimum_version = ssl.TLSVersion.TLSv1
     with pytest.warns(DeprecationWarning, match="deprecated"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-    assert isinstance(read(context, ca_file), NotSent)
+    assert isinstance(read(context, ca_file(tmp_path)), NotSent)
 
 
 def test_a_file_without_certificates_is_refused_at_once(tmp_path: Path) -> None:
