@@ -6,7 +6,6 @@ Run it as `python -m proof.objects`; `--seed` repeats the moments, as far as pro
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import random
@@ -37,6 +36,7 @@ from proof.shared_games import (
     fall_silent,
     make_mistakes,
     play_all,
+    play_or_mistake,
     race,
     stand_still,
 )
@@ -201,18 +201,6 @@ def play(rounds: int, rng: random.Random) -> int:
         return play_all(GAMES, partial(new_game, Ground(api), server), rounds=rounds, rng=rng)
 
 
-def main() -> int:
-    """Play, or make mistakes; 1 on a broken promise or on a mistake that nobody noticed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each game")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--mutants", action="store_true", help="make mistakes instead")
-    arguments = parser.parse_args()
-    if arguments.mutants:
-        mistakes = make_mistakes(list(MUTANTS), VARIABLE, "proof.bucket_mutants", STORIES)
-        return int(bool(mistakes))
-    return int(bool(play(arguments.rounds, random.Random(arguments.seed))))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    mistakes = partial(make_mistakes, list(MUTANTS), VARIABLE, "proof.bucket_mutants", STORIES)
+    sys.exit(play_or_mistake(__doc__, play, mistakes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import random
@@ -187,6 +188,20 @@ def play_all(
         print(f"{title}: {rounds} rounds, {failed} broken, {took:.0f} s", flush=True)
         broken += failed
     return broken
+
+
+def play_or_mistake(
+    description: str | None, play: Callable[[int, random.Random], int], mistakes: Callable[[], int]
+) -> int:
+    """Play, or make mistakes; 1 on a broken promise or on a mistake that nobody noticed."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of each game")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mutants", action="store_true", help="make mistakes instead")
+    arguments = parser.parse_args()
+    if arguments.mutants:
+        return int(bool(mistakes()))
+    return int(bool(play(arguments.rounds, random.Random(arguments.seed))))
 
 
 def make_mistakes(names: Sequence[str], variable: str, plugin: str, stories: Sequence[str]) -> int:
