@@ -198,10 +198,9 @@ def read_records(rows: Iterable[Sequence[Any]]) -> list[Recorded]:
 
 
 def _read_record(values: Sequence[Any], *, checked: bool) -> Recorded:
-    (op, project, name, own, seen, *others) = values
-    (id_, ambiguous, attempts, first_sent_at, last_sent_at, purpose, *others) = others
-    (digest, spec, echo, lifecycle, message, marker, protected, source, *others) = others
-    (run, epoch, memory, _) = others
+    op, project, name, own, seen, id_, ambiguous, attempts = values[:8]
+    first_sent_at, last_sent_at, purpose, digest, spec, echo, lifecycle = values[8:15]
+    message, marker, protected, source, run, epoch, memory, _ = values[15:]
     if checked:
         spec, echo = _read_documents(spec, echo)
     else:

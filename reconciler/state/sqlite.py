@@ -6,7 +6,10 @@ import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from pathlib import Path
+from typing import Any
 
 from reconciler.core.model import Header, Own, Recorded, Target
 from reconciler.core.redact import Redactor
@@ -83,15 +86,20 @@ class SqliteStore:
 
     def read_by_address(self, *, checked: bool = False) -> Iterator[Recorded]:
         """The same by address, one after the other, their documents unread unless `checked`."""
-        query = f"{SELECT} WHERE own != ? ORDER BY project, name, op"
+        # In the order of an index. By operation as well, SQLite would copy each row to sort it.
+        query = f"{SELECT} WHERE own != ? ORDER BY project, name"
+        for _, same in groupby(self._in_pages(query, [Own.GONE]), itemgetter(1, 2)):
+            with naming_state(self._path):
+                records = [from_values(values, checked=checked) for values in same]
+            yield from sorted(records, key=attrgetter("op"))
+
+    def _in_pages(self, query: str, values: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query; what is done with them is outside the time limit of reading."""
         with self._reading():
-            cursor = self._conn.execute(query, [Own.GONE])
+            cursor = self._conn.execute(query, values)
             page = cursor.fetchmany(_PAGE)
         while page:
-            # Outside the time limit, which is not for what is done with the records.
-            with naming_state(self._path):
-                for values in page:
-                    yield from_values(values, checked=checked)
+            yield from page
             with self._reading():
                 page = cursor.fetchmany(_PAGE)
 
