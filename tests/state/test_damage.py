@@ -252,7 +252,7 @@ def test_no_flipped_bit_is_believed(tmp_path: Path) -> None:
     fill(path)
     data, expected = path.read_bytes(), contents(path)
     hints: list[str] = []
-    for step in range(300):
+    for step in range(400):
         damaged = bytearray(data)
         damaged[step * 7919 % len(data)] ^= 1 << step % 8
         copy.write_bytes(damaged)
