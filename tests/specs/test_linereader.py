@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +66,29 @@ manifest:
     last: é 😀
 """
 
+SHARED = """\
+metadata:
+  name: llm
+  labels: &id001
+    app: llm
+
+    # with a comment
+    args: [a, b]
+manifest:
+  args: &id002
+  - one
+  - name: two
+    value: &id_3
+      deep: {a: b}
+  spec:
+  - labels: *id001
+    more: *id002
+  - labels: &id001
+      same: *id_3
+    again: *id001
+  last: 1
+"""
+
 SCALARS = st.sampled_from(
     [
         *("a", "a b", "1", "1.5", "true", "null", "~", "no", "1e3", "017", "0x1F", "2026-01-01"),
@@ -80,7 +104,7 @@ SCALARS = st.sampled_from(
             "?",
             "? a",
             "&a b",
-            "*a",
+            *("&a", "&b", "&a", "*a", "*b", "*a", "*c", "&a # c", "*a "),
             "!!str 1",
             "<<",
         ),
@@ -182,6 +206,18 @@ def rows(draw: st.DrawFn) -> str:
 BLOCKS = st.lists(rows(), min_size=1, max_size=8).map("".join)
 
 
+# Values that are the same object, which PyYAML writes once and then as aliases.
+SHARING = st.recursive(
+    st.sampled_from(["a", "b c", 1, True, None, "no", "|"]),
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3),
+        st.dictionaries(st.sampled_from(["a", "b", "c/d", "e"]), inner, min_size=1, max_size=4),
+        inner.map(lambda value: {"a": value, "b": value, "c": [{"d": value}, 1], "e": 1}),
+    ),
+    max_leaves=12,
+).map(lambda value: yaml.safe_dump({"k": value, "l": value, "z": "end"}, sort_keys=False))
+
+
 @settings(max_examples=400)
 @given(
     st.one_of(
@@ -189,6 +225,10 @@ BLOCKS = st.lists(rows(), min_size=1, max_size=8).map("".join)
         BLOCKS.map(lambda rows: "a:\n" + rows),
         st.just(ORDINARY),
         mutated(st.just(ORDINARY)),
+        st.just(SHARED),
+        mutated(st.just(SHARED)),
+        SHARING,
+        mutated(SHARING),
         mutated(BLOCKS),
     )
 )
@@ -210,9 +250,10 @@ def test_what_fast_readers_take_they_read_as_the_careful_one(text: str) -> None:
         assert [repr(one.value) for one in events] == [repr(one.value) for one in careful.documents]
 
 
-def test_ordinary_files_are_taken() -> None:
-    """Comments, quotes, literal blocks, flow collections on a line are no reason to decline."""
-    source = SourceText(file="a.yaml", text=ORDINARY)
+@pytest.mark.parametrize("text", [ORDINARY, SHARED])
+def test_ordinary_files_are_taken(text: str) -> None:
+    """Comments, quotes, literal and shared blocks, flow collections are no reason to decline."""
+    source = SourceText(file="a.yaml", text=text)
     document = read_lines(source)
     assert document is not None
     assert repr(document.value) == repr(read_carefully(source).documents[0].value)
@@ -243,6 +284,16 @@ def test_the_examples_are_taken_by_a_fast_reader(path: Path) -> None:
         "a: x\n  y\n",
         "a: " + "x" * LONGEST + "\n",
         "".join(" " * depth + "a:\n" for depth in range(DEEPEST + 5)),
+        "a: &a\n  b: *a\nc: 1\n",
+        "a: *a\nb: &a\n  c: 1\nd: 1\n",
+        "a: &a\n  b: 1\nc: *a\n  d: 1\ne: 1\n",
+        "a: &a\nb: *a\nc: 1\n",
+        # The end of this document is the end of what its alias repeats.
+        "a: &a\n  b: 1\nc: *a\n",
+        "a: &a\n  b: 1\nc: |\n  d: *a\ne: 1\n",
+        "a0: &a0\n  b: 1\n"
+        + "".join(f"a{i + 1}: &a{i + 1}\n  b: *a{i}\n  c: *a{i}\n" for i in range(30))
+        + "z: 1\n",
         "a:\n" + "".join("  " * depth + "- - - - b\n" for depth in range(0, 90, 4)),
     ],
 )

@@ -1,8 +1,8 @@
 """The first fast reader: YAML as most specs are written, taken line by line.
 
-It knows block mappings and lists, scalars on one line, literal blocks, and flow collections on one
-line; it declines everything else. `readers` says when it is used and why no library
-does this part.
+It knows block mappings and lists, scalars on one line, literal blocks, flow collections on one
+line, and aliases of blocks; it declines everything else. `readers` says when it is used and why no
+library does this part.
 """
 
 from __future__ import annotations
@@ -54,10 +54,12 @@ _INDICATORS = frozenset("?:,[]{}#&*!|>'\"%@` ")
 # Other headers (`|+`, `|2`, `>`) are rare, and not worth the lines that they would take here.
 _LITERALS = {"|": "\n", "|-": ""}
 _DECLINED: Any = object()
+_MARK = re.compile(r"[&*]([A-Za-z0-9_-]{1,40})")
 
 # What a line holds: a value, a collection in brackets, the beginning of a literal block (then its
-# value is what ends the block), a key whose value is below it, nothing, or something for others.
-_SCALAR, _FLOW, _LITERAL, _OPEN, _BLANK, _STRANGE = range(6)
+# value is what ends the block), the anchor of what is below it or an alias (their value is the
+# name), a key whose value is below it, nothing, or something for others.
+_SCALAR, _FLOW, _LITERAL, _ANCHOR, _ALIAS, _OPEN, _BLANK, _STRANGE = range(8)
 
 # A line taken apart: its kind, its value, the column it begins in, its dashes, its key.
 _Row = tuple[int, Any, int, str, str]
@@ -85,6 +87,8 @@ def read_lines(source: SourceText) -> Document | None:
         is_open = is_open or rows[first][0] != _BLANK
         first += 1
     try:
+        if "&" in text and any(row[0] in (_ANCHOR, _ALIAS) for row in rows):
+            rows, lines = _write_out(rows, lines)
         value, after = _read_map(rows, lines, first, 0)
     except _DeclineError:
         return None
@@ -104,6 +108,60 @@ def is_printable(text: str) -> bool:
     if text.isascii():
         return not text.encode().translate(None, _PRINTABLE)
     return text.replace("\n", "").isprintable()
+
+
+def _write_out(rows: list[_Row], lines: list[str]) -> tuple[list[_Row], list[str]]:
+    """Replace each alias by the block that it repeats; rows and lines stay pairs.
+
+    What is repeated counts as if it stood in the text, so that no bound is exceeded by it either.
+    """
+    pairs: list[tuple[_Row, str]] = []
+    anchors: dict[str, int] = {}
+    length = sum(map(len, lines))
+    for at, line in enumerate([*lines, ""]):
+        kind, value, indent, dashes, key = rows[at]
+        # A literal block may hold a line that looks like an alias.
+        if kind == _LITERAL:
+            _decline()
+        if kind not in (_ANCHOR, _ALIAS):
+            pairs.append((rows[at], line))
+            continue
+        below, column = at + 1, indent + len(dashes)
+        while rows[below][0] == _BLANK:
+            below += 1
+        ending, _, deeper, inner, _ = rows[below]
+        has_content = deeper > column or (deeper == column and inner != "")
+        # Where a document ends that an alias ends is for the careful reader to say.
+        if not key or ending == _STRANGE or has_content != (kind == _ANCHOR):
+            _decline()
+        pairs.append(((_OPEN, None, indent, dashes, key), line))
+        if kind == _ANCHOR:
+            anchors[value] = len(pairs)
+        else:
+            repeated = _repeat(pairs, anchors.get(value, len(pairs)), column + 2)
+            length += sum(len(again) + 1 for _, again in repeated)
+            if length > LONGEST:
+                _decline()
+            pairs += repeated
+    return [row for row, _ in pairs], [line for _, line in pairs[:-1]]
+
+
+def _repeat(pairs: list[tuple[_Row, str]], start: int, indent: int) -> list[tuple[_Row, str]]:
+    """The lines of a block that ended before the last of all, indented anew."""
+    repeated: list[tuple[_Row, str]] = []
+    base, is_list = -1, False
+    for at in range(start, len(pairs)):
+        (kind, value, column, dashes, key), line = pairs[at]
+        if kind != _BLANK:
+            if base < 0:
+                base, is_list = column, dashes != ""
+            # What ends a list may be a key as far left as its dashes.
+            if column < base or (is_list and column == base and not dashes):
+                return repeated
+            column += indent - base
+        repeated.append(((kind, value, column, dashes, key), line))
+    # There is no such anchor, or the alias is within it.
+    return _decline()
 
 
 def _read_map(rows: list[_Row], lines: list[str], at: int, depth: int) -> tuple[Any, int]:
@@ -204,6 +262,8 @@ def _read_row(line: str) -> _Row:
             kind, value = _LITERAL, _LITERALS[remainder]
         elif remainder[0] in "[{":
             kind, value = _FLOW, remainder
+        elif mark := _MARK.fullmatch(remainder):
+            kind, value = (_ANCHOR if remainder[0] == "&" else _ALIAS), mark[1]
         else:
             value = _read_scalar(remainder)
             kind = _STRANGE if value is _DECLINED else _SCALAR
