@@ -5,14 +5,32 @@ from __future__ import annotations
 import os
 import re
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from reconciler.errors import StateError
+from reconciler.state.state_errors import explain_errors
 
 # The content of the `.gitignore` in a folder that holds states and nothing else.
 GITIGNORE = "# The state is not source code.\n*\n"
 
 _UNFINISHED = r"\.(.+)\.[0-9a-f]{32}(?:-journal)?"
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is anything at a state's path; raises StateError for an impossible one."""
+    with explain_errors(path):
+        return path.exists()
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a state; what git finds in one that was made for it is no source code."""
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            ignoring = folder / ".gitignore"
+            ignoring.touch(mode=0o600, exist_ok=False)
+            ignoring.write_text(GITIGNORE, encoding="utf-8")
 
 
 def unfinished_path(path: Path) -> Path:

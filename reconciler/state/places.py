@@ -11,7 +11,7 @@ from reconciler.core.states.places import FilePlace, ObjectPlace, PostgresPlace,
 from reconciler.errors import StateError
 from reconciler.ports import IN_USE, StateStore, Transit
 from reconciler.resources import install_command
-from reconciler.state import sqlite
+from reconciler.state import filenames, sqlite
 from reconciler.state.database import TIME_LIMIT
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def is_there(place: StatePlace) -> bool:
     """Whether there is a state at a place; raises StateError where that cannot be told."""
     match place:
         case FilePlace(path=path):
-            return sqlite.is_there(path)
+            return filenames.is_there(path)
         case PostgresPlace():
             with _library_needed("postgres"):
                 from reconciler.state.postgres import opening

@@ -27,7 +27,7 @@ from reconciler.ports import (
 from reconciler.state import database, history
 from reconciler.state.backups import back_up, list_copies, next_backup, rotate
 from reconciler.state.database import read_meta, write_meta
-from reconciler.state.filenames import GITIGNORE, check_no_hard_links, unfinished_path
+from reconciler.state.filenames import check_no_hard_links, make_folder, unfinished_path
 from reconciler.state.locking import lock_owner
 from reconciler.state.locking.lock import StateLock
 from reconciler.state.locking.mounts import check_local
@@ -349,10 +349,8 @@ class SqliteStore:
     @contextmanager
     def _reading(self) -> Iterator[None]:
         """Errors with the file's name, and the time limit of opening it."""
-        with (
-            explain_errors(self._path),
-            database.time_limited(self._conn, self._path, self._patience),
-        ):
+        limit = database.time_limited(self._conn, self._path, self._patience)
+        with explain_errors(self._path), limit:
             yield
 
     def _put(self, rows: Sequence[Recorded]) -> None:
@@ -373,7 +371,7 @@ def create_state(path: Path, target: Target, transit: Transit = IN_USE) -> Sqlit
     """Make a new, empty state; raises StateError where a file exists."""
     check_local(path)
     with explain_errors(path):
-        _make_folder(path.parent)
+        make_folder(path.parent)
         unfinished = unfinished_path(path)
         try:
             # Built under a hidden name: a kill leaves a whole state or none. A link, unlike a
@@ -388,22 +386,6 @@ def create_state(path: Path, target: Target, transit: Transit = IN_USE) -> Sqlit
             unfinished.unlink(missing_ok=True)
         database.sync(path.parent)
     return open_state(path, in_transit=transit != IN_USE)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder of a state; what git finds in one that was made for it is no source code."""
-    if not folder.is_dir():
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            ignoring = folder / ".gitignore"
-            ignoring.touch(mode=0o600, exist_ok=False)
-            ignoring.write_text(GITIGNORE, encoding="utf-8")
-
-
-def is_there(path: Path) -> bool:
-    """Whether there is anything at a state's path; raises StateError for an impossible one."""
-    with explain_errors(path):
-        return path.exists()
 
 
 def open_state(
