@@ -35,8 +35,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     arguments = parser.parse_args()
-    # Bytecode as an installation has it, whatever the present environment says of writing any.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory(prefix="reconciler-bench-") as name:
         folder = Path(name, "specs")
         folder.mkdir()
