@@ -14,7 +14,7 @@ from reconciler.specs.source.documents import Document
 from reconciler.specs.source.nodes import MAX_DEPTH, MAX_DOCUMENTS, MAX_VALUES
 from reconciler.specs.source.scalars import TYPED_STARTS, read_plain
 from reconciler.specs.source.source_text import SourceText
-from reconciler.specs.source.yamlreader import FORBIDDEN, LOADER
+from reconciler.specs.source.yamlreader import LOADER, find_forbidden
 
 _NO_KEY: Any = object()
 
@@ -25,7 +25,7 @@ class _DeclineError(Exception):
 
 def read_events(source: SourceText) -> list[Document] | None:
     """Return the documents of a text, or None if any part of it is out of the ordinary."""
-    if FORBIDDEN.search(source.text):
+    if find_forbidden(source.text):
         return None
     documents: list[Document] = []
     end = 0
