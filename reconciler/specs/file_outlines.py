@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from reconciler.specs.compose.defaults import Defaults
 from reconciler.specs.compose.to_desired import SpecContent
 from reconciler.specs.discovery.files import SourceFile
 from reconciler.specs.judging import CandidateSpec, SpecJudge
-from reconciler.specs.kubernetes.outlines import IMAGE, ORDINARY_NAME, write_outline
+from reconciler.specs.kubernetes.outlines import IMAGE, ORDINARY_NAME, Outlines
 from reconciler.specs.rules.check_context import FoundError, TrialContext
 from reconciler.specs.rules.suppressions import MARK
 from reconciler.specs.source.documents import Reading
@@ -36,6 +36,8 @@ from reconciler.specs.verdicts import NO_FINDINGS, FileVerdict, SpecFacts
 _LONGEST, _LONGEST_DEFAULTS, _MOST = 10_000, 100_000, 1_000
 # So many files show whether those of a repository are alike.
 _TRIED = 300
+# So many wrong guesses show that slots behind the same lines are not the same.
+_WRONG = 20
 
 # What begins with a letter is text to both versions of YAML, but for these words.
 _TEXT = r'(?!(?i:true|false|null|yes|no|on|off|y|n)(?:["\s]|\Z))'
@@ -61,6 +63,8 @@ _PROJECT_ID = re.compile(r'"[A-Za-z0-9-]{1,36}"')
 # for, which is not longer. A text in quotes may hold blanks, and so does its mark.
 _NAME, _PROJECT = f"w-{os.urandom(14).hex()}", f"w-{os.urandom(17).hex()}"
 _MARK = f"w-{os.urandom(12).hex()}-"
+# The number of a mark, wherever it is; and of one that is a text by itself, with its blank.
+_ANYWHERE, _ALONE = rf"{_MARK}(\d+\.)", rf'"{_MARK}(\d+\. ?)"'
 
 
 class _Frame(NamedTuple):
@@ -74,6 +78,11 @@ class _Frame(NamedTuple):
     fixed: Sequence[int]
     project: int | None
     outlines: dict[tuple[str, ...], _Outline | None]
+
+    def held_by(self, slots: Sequence[str], name: str) -> tuple[str, ...]:
+        """What the fixed slots of a workload of this name hold."""
+        held = [slots[number] for number in self.fixed]
+        return tuple([s.replace(name, _NAME) if _inside(s) == name else s for s in held])
 
 
 class _Outline(NamedTuple):
@@ -134,15 +143,15 @@ class FileOutlines:
         self._defaults = defaults
         self._compose = compose
         self._judge = replace(judge, context=TrialContext)
+        self._outlines = judge.objects.outlines or Outlines()
         self._keeps = keeps
         self._by_chain: dict[int, _Frames] = {}
         self._by_folder: dict[str, _Frames] = {}
         self._known, self._unknown, self._count = 0, 0, 0
-
-    @property
-    def are_common(self) -> bool:
-        """Whether most files that were asked about so far have a known outline."""
-        return self._known > self._unknown
+        # By the line in front of a slot: whether it was the project's id; what a fixed one held.
+        self._is_project: dict[str, bool] = {}
+        self._fixed: set[tuple[str, str]] = set()
+        self._wrong = 0
 
     def find(
         self, file: SourceFile, data: bytes | ReadFailure
@@ -177,11 +186,10 @@ class FileOutlines:
         slots = parts[1::2]
         kinds = "".join([slot[0] for slot in slots])
         around = f"{kinds}\0" + "\0".join(parts[::2]).replace(name, _NAME)
-        frame = frames.frames.get(around) or self._add_frame(frames, around)
+        frame = frames.frames.get(around) or self._add_frame(file, frames, around, name, slots)
         if frame is None:
             return None
-        held = [slots[number] for number in frame.fixed]
-        fixed = tuple([s.replace(name, _NAME) if _inside(s) == name else s for s in held])
+        fixed = frame.held_by(slots, name)
         outline = frame.outlines.get(fixed) or self._add_outline(file, frame, fixed)
         project = None if frame.project is None else slots[frame.project]
         if outline is None or (project and not _PROJECT_ID.fullmatch(project)):
@@ -204,22 +212,60 @@ class FileOutlines:
         self._count += 1
         return self._count <= _MOST
 
-    def _add_frame(self, frames: _Frames, around: str) -> _Frame | None:
+    def _add_frame(
+        self, file: SourceFile, frames: _Frames, around: str, name: str, slots: Sequence[str]
+    ) -> _Frame | None:
         """Find out what the slots of a frame are, by a text with a mark in each of them."""
         # Where a name of one letter was, what stands for it makes a long text of a short one.
         is_long = len(frames.defaults) > _LONGEST_DEFAULTS or len(around) > _LONGEST
         if is_long or around in frames.frames or not self._may_add():
             return None
+        guess = self._guess_frame(around, slots)
+        if guess is not None and self._add_outline(file, guess, guess.held_by(slots, name)):
+            frames.frames[around] = guess
+            return guess
         marks = _marks_for(around)
         document = read_lines(SourceText(file="", text=_assemble(around, marks)))
         frame = None
         if document is not None:
-            places = _Places(document.value)
+            places = _Places(document.value, self._outlines)
             fixed = [number for number, mark in enumerate(marks) if not places.is_free(mark)]
             project = next((n for n in fixed if places.project == _inside(marks[n])), None)
             frame = _Frame(around, [n for n in fixed if n != project], project, {})
+            self._note_slots(frame, slots)
+        if frame and guess and frame[:3] == guess[:3]:
+            # There is something to find in the file.
+            frame = guess
+        elif guess:
+            self._wrong += 1
         frames.frames[around] = frame
         return frame
+
+    def _note_slots(self, frame: _Frame, slots: Sequence[str]) -> None:
+        """Keep what the slots of a frame are, by the lines in front of them."""
+        for number, line in enumerate(_lines_before_slots(frame.text)):
+            if number in frame.fixed:
+                self._fixed.add((line, slots[number]))
+            else:
+                self._is_project[line] = number == frame.project
+
+    def _guess_frame(self, around: str, slots: Sequence[str]) -> _Frame | None:
+        """A frame whose slots are what they were behind the same lines; judging it shows if so.
+
+        A slot is only taken for a fixed one where it holds what one has held: a frame with too many
+        of these would have an outline for each file.
+        """
+        fixed, projects = [], []
+        for number, line in enumerate(_lines_before_slots(around)):
+            if (line, slots[number]) in self._fixed:
+                fixed.append(number)
+            elif line not in self._is_project:
+                return None
+            elif self._is_project[line]:
+                projects.append(number)
+        if len(projects) > 1 or self._wrong > _WRONG:
+            return None
+        return _Frame(around, fixed, projects[0] if projects else None, {})
 
     def _add_outline(
         self, file: SourceFile, frame: _Frame, fixed: tuple[str, ...]
@@ -252,12 +298,17 @@ class FileOutlines:
         except FoundError:
             return None
         spec = candidate.spec
-        if not (spec and facts and facts.is_sound) or facts.manifest or findings != NO_FINDINGS:
+        if not (spec and facts and facts.is_sound) or findings != NO_FINDINGS:
             return None
-        # The name may be that of something else, such as a label of this name.
+        # What stands in another file, or in base64, is not where the marks are.
+        if facts.manifest or spec.encoded:
+            return None
+        # The name may be that of something else, such as a label of this name; so may the project.
         if not facts.name == facts.object_name == _NAME:
             return None
-        places = _Places(spec.value)
+        if _PROJECT in text and facts.project != _PROJECT:
+            return None
+        places = _Places(spec.value, self._outlines)
         if not (places.are_own and all(map(places.is_free, marks.values()))):
             return None
         if not self._keeps:
@@ -278,7 +329,7 @@ class FileOutlines:
 class _Places:
     """Where marks have got to in the value of an outline."""
 
-    def __init__(self, value: dict[str, Any]) -> None:
+    def __init__(self, value: dict[str, Any], outlines: Outlines) -> None:
         self._whole = encode(value)
         others = dict(value)
         manifest, metadata = others.pop(INLINE, None), others.get("metadata")
@@ -290,9 +341,12 @@ class _Places:
                 for field, part in metadata.items()
                 if (field, part) not in (("name", _NAME), ("projectId", _PROJECT))
             }
-        outline = write_outline(_NAME, manifest) if isinstance(manifest, dict) else ""
+        outline = outlines.write(_NAME, manifest) if isinstance(manifest, dict) else ""
         # What has no outline is looked at as a whole.
         self._looked_at = encode(others) + (outline or self._whole)
+        self._present = {*re.findall(_ANYWHERE, self._whole)}
+        self._alone = {*re.findall(_ALONE, self._whole)}
+        self._seen = {*re.findall(_ANYWHERE, self._looked_at)}
 
     @property
     def are_own(self) -> bool:
@@ -309,10 +363,10 @@ class _Places:
         A comment is no part of the value. A text in the value is one by itself there: what stands
         in a longer one might end that.
         """
+        number = mark.rpartition("-")[2].rstrip('"')
         if mark[0] == "#":
-            return mark[1:] not in self._whole
-        text = _inside(mark)
-        return f'"{text}"' in self._whole and text not in self._looked_at
+            return number not in self._present
+        return number in self._alone and number.rstrip() not in self._seen
 
 
 def _marks_for(around: str) -> list[str]:
@@ -325,6 +379,15 @@ def _marks_for(around: str) -> list[str]:
 def _inside(slot: str) -> str:
     """The text that a slot holds, where that is no comment."""
     return slot[1:-1] if slot[0] == '"' else slot.partition(" ")[2].strip('"')
+
+
+def _lines_before_slots(around: str) -> Iterator[str]:
+    """What stands in front of each slot in its line, other slots left out."""
+    line = ""
+    for piece in around.split("\0")[1:-1]:
+        _, is_new, begun = piece.rpartition("\n")
+        line = begun.lstrip(" ") if is_new else line + piece
+        yield line
 
 
 def _assemble(around: str, slots: Sequence[str]) -> str:
