@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,9 +45,8 @@ from reconciler.specs.verdicts import (
 WORTH_REMEMBERING = 100
 # Fewer files are judged before it is known what they have in common.
 WORTH_COMPARING = 100
-# Beginning with so many files more, another process pays for itself: what one takes to start and
-# to send its results is little beside judging files, and much beside finding their outlines.
-WORTH_A_PROCESS, WORTH_A_PROCESS_ALIKE = 250, 10_000
+# Beginning with so many files more, another process pays for itself by the clock.
+WORTH_A_PROCESS = 250
 
 
 class JudgedFile(NamedTuple):
@@ -131,6 +131,7 @@ class TreeJudge:
             self.outlines = FileOutlines(
                 self.repository.defaults, opener.compose, self.judge, keeps=keeps
             )
+        self.foreign = 0
         self.identities: dict[str, FileIdentities | None] = {}
         self.remembered: Mapping[str, Entry] = self.memory.recall() if self.memory else {}
 
@@ -193,33 +194,34 @@ class TreeJudge:
         files = self.repository.discovered.tree.specs
         known = {file.name: recalled for file in files if (recalled := self.recall(file))}
         pending = [file for file in files if file.name not in known]
-        # The first ones show whether this is a repository at all.
-        first, others = pending[:WORTH_A_PROCESS], pending[WORTH_A_PROCESS:]
-        known.update((file.name, self.judge_file(file)) for file in first)
-        self.need_specs(known.values())
-        are_alike = self.outlines is not None and self.outlines.are_common
-        worth = WORTH_A_PROCESS_ALIKE if are_alike else WORTH_A_PROCESS
         # A policy is asked about all specs, and in this process.
-        count = usable_processes(0 if self.repository.policies else len(pending) // worth)
+        count = usable_processes(0 if self.repository.policies else len(pending) // WORTH_A_PROCESS)
         if count == 1:
-            known.update((file.name, self.judge_file(file)) for file in others)
+            known.update((file.name, self.judge_ours(file)) for file in pending)
         else:
+            # Files that differ in a few texts have about the same size: one process judges them.
+            pending.sort(key=_size_of)
             written = share(
-                others, count, lambda file: self.judge_file(file).written(), deadline.left()
+                pending, count, lambda file: self.judge_ours(file).written(), deadline.left()
             )
             known.update(
                 (file.name, JudgedFile.read(file, line))
-                for file, line in zip(others, written, strict=True)
+                for file, line in zip(pending, written, strict=True)
             )
-        self.need_specs(known.values())
+        self.need_specs(sum(judged.verdict.is_foreign for judged in known.values()))
         return [known[file.name] for file in files]
 
-    def need_specs(self, judged: Iterable[JudgedFile]) -> None:
+    def judge_ours(self, file: SourceFile) -> JudgedFile:
+        """Judge a file, as long as this is a repository for all that this process has seen."""
+        judged = self.judge_file(file)
+        self.foreign += judged.verdict.is_foreign
+        self.need_specs(self.foreign)
+        return judged
+
+    def need_specs(self, foreign: int) -> None:
         """Raise where nobody has said that these are specs, and they do not look like some."""
-        if self.config.path is None:
-            foreign = sum(judged_file.verdict.is_foreign for judged_file in judged)
-            if foreign > MOST_FOREIGN:
-                raise _NoRepositoryError
+        if foreign > MOST_FOREIGN and self.config.path is None:
+            raise _NoRepositoryError
 
     def recall(self, file: SourceFile) -> JudgedFile | None:
         """What is remembered of a file, if that and all that it depends on is as it was."""
@@ -382,3 +384,10 @@ class TreeJudge:
 def address_of(facts: SpecFacts) -> Address:
     """The address of a spec that has one."""
     return Address(project=facts.project, name=facts.name)
+
+
+def _size_of(file: SourceFile) -> int:
+    try:
+        return os.stat(file.real).st_size  # noqa: PTH116 - of thousands of files
+    except (OSError, ValueError):
+        return 0

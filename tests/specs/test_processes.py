@@ -75,6 +75,18 @@ print(len(copies), checked.diagnostics == whole.diagnostics, len(checked.diagnos
 print(sorted(checked.workloads) == sorted(whole.workloads), len(checked.workloads))
 print(load_specs([root], root=root, config=Config()) == whole, len(copies))
 """
+FOREIGN = """
+import os, sys
+from pathlib import Path
+from reconciler.specs import judged_tree, validating
+from reconciler.specs.config import Config
+
+root = Path(sys.argv[1])
+judged_tree.WORTH_A_PROCESS = int(sys.argv[2])
+os.sched_getaffinity = lambda _: {0, 1}
+checked = validating.validate_specs([root], root=root, config=Config())
+print([diagnostic.code for diagnostic in checked.diagnostics])
+"""
 
 
 def run(code: str, *arguments: object) -> str:
@@ -132,3 +144,11 @@ def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
             "manifest: {apiVersion: v1, kind: Pod, spec: {containers: [{name: m, image: a}]}}\n"
         )
     assert run(FIND, tmp_path) == "1 True 7\nTrue 39\nTrue 2\n"
+
+
+def test_two_processes_see_that_nothing_is_a_repository(tmp_path: Path) -> None:
+    """Each has seen too few files that are no specs, and both together too many."""
+    for number in range(60):
+        (tmp_path / f"{number}.yaml").write_text(f"a: {'b' * (number % 2)}\n")
+    for least in (10, 1000):
+        assert run(FOREIGN, tmp_path, least) == "['no-configuration']\n"
