@@ -42,13 +42,17 @@ def share(
     parts = [items[start : start + size] for start in range(0, len(items), size)]
     copies: list[tuple[int, int]] = []
     try:
-        # One by one: those that run already are ended below where the next one cannot be started.
-        copies.extend(_start(part, work, seconds) for part in parts[1:])
-        results = [work(item) for item in parts[0]] if parts else []
-        for part, (_, pipe) in zip(parts[1:], copies, strict=True):
+        for part in parts[1:]:
             try:
-                results += _read(pipe)
-            except ValueError:
+                copies.append(_start(part, work, seconds))
+            except OSError:
+                # No more processes or files are allowed: this one does the rest.
+                break
+        results = [work(item) for item in parts[0]] if parts else []
+        for number, part in enumerate(parts[1:]):
+            try:
+                results += _read(copies[number][1])
+            except (IndexError, ValueError):
                 results += [work(item) for item in part]
         return results
     finally:
@@ -59,10 +63,15 @@ def share(
 
 
 def _start(items: Sequence[Item], work: Callable[[Item], Any], seconds: float) -> tuple[int, int]:
-    """Start a copy; returns its id and where its results can be read."""
+    """Start a copy; returns its id and where its results can be read. Raises OSError."""
     reading, writing = os.pipe()
     parent = os.getpid()
-    process = os.fork()
+    try:
+        process = os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        raise
     if process:
         os.close(writing)
         return process, reading

@@ -31,8 +31,18 @@ def work(item):
             signal.raise_signal(signal.SIGINT)
     return [item, os.getpid() == here]
 
+def refuse():
+    raise BlockingIOError
+
+def open_files():
+    return len(os.listdir("/dev/fd"))
+
+if fails == "not started":
+    os.fork = refuse
+before = open_files()
 signal.signal(signal.SIGINT, lambda *_: os.write(1, b"a copy says that it stops"))
 print(json.dumps(share(range(10), 3, work, 600)))
+print(open_files() - before)
 print(usable_processes(2) == min(2, len(os.sched_getaffinity(0))))
 try:
     os.waitpid(-1, os.WNOHANG)
@@ -97,17 +107,24 @@ def run(code: str, *arguments: object) -> str:
 
 def test_results_are_in_the_order_of_the_items() -> None:
     """The first part is done here, the others by copies, and none of these is left."""
-    results, usable, left = run(SHARE, "nothing").splitlines()
+    results, opened, usable, left = run(SHARE, "nothing").splitlines()
     assert json.loads(results) == [[item, item < 4] for item in range(10)]
-    assert (usable, left) == ("True", "no copy is left")
+    assert (opened, usable, left) == ("0", "True", "no copy is left")
 
 
 def test_what_a_copy_cannot_do_is_done_here() -> None:
     """One that is killed, fails or is out of time changes no result."""
     for fails in ("killed", "raises", "late", "stopped"):
-        results, _, left = run(SHARE, fails).splitlines()
+        results, opened, _, left = run(SHARE, fails).splitlines()
         assert json.loads(results) == [[item, item < 8] for item in range(10)]
-        assert left == "no copy is left"
+        assert (opened, left) == ("0", "no copy is left")
+
+
+def test_a_process_that_cannot_be_copied_does_all_by_itself() -> None:
+    """A container may allow no more processes; that is no reason to fail."""
+    results, opened, _, left = run(SHARE, "not started").splitlines()
+    assert json.loads(results) == [[item, True] for item in range(10)]
+    assert (opened, left) == ("0", "no copy is left")
 
 
 def test_no_copy_works_for_a_process_that_is_gone() -> None:
