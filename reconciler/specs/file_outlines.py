@@ -153,6 +153,11 @@ class FileOutlines:
         self._fixed: set[tuple[str, str]] = set()
         self._wrong = 0
 
+    @property
+    def are_common(self) -> bool:
+        """Whether most files that were asked about so far have a known outline."""
+        return self._known > self._unknown
+
     def find(
         self, file: SourceFile, data: bytes | ReadFailure
     ) -> tuple[FileVerdict, Sequence[SpecContent]] | None:

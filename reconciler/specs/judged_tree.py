@@ -45,8 +45,11 @@ from reconciler.specs.verdicts import (
 WORTH_REMEMBERING = 100
 # Fewer files are judged before it is known what they have in common.
 WORTH_COMPARING = 100
-# Beginning with so many files more, another process pays for itself by the clock.
-WORTH_A_PROCESS = 250
+# So many files show whether those of a tree are alike.
+SAMPLE = 50
+# Beginning with so many files more, another process pays for itself: what one takes to start and
+# to send its results is little beside judging files, and much beside finding their outlines.
+WORTH_A_PROCESS, WORTH_A_PROCESS_ALIKE = 250, 10_000
 
 
 class JudgedFile(NamedTuple):
@@ -70,15 +73,14 @@ class JudgedFile(NamedTuple):
         """The same for JSON."""
         plain, quoting = write_verdict(self.verdict)
         seal = self.seal and self.seal.hex()
-        # GPUs are counted again where somebody asks: few trees are so large.
-        contents = [content and content._replace(gpus=None) for content in self.contents]
+        contents = [content and content.written() for content in self.contents]
         return [plain, quoting, contents, seal, self.references]
 
     @classmethod
     def read(cls, file: SourceFile, written: Sequence[Any]) -> JudgedFile:
         """What another process has written of a file."""
         plain, quoting, contents, seal, references = written
-        read = [content and SpecContent(*content) for content in contents]
+        read = [content and SpecContent.read(content) for content in contents]
         verdict = read_verdict(file.name, plain, quoting)
         return cls(file, verdict, read, seal and bytes.fromhex(seal), references)
 
@@ -194,19 +196,23 @@ class TreeJudge:
         files = self.repository.discovered.tree.specs
         known = {file.name: recalled for file in files if (recalled := self.recall(file))}
         pending = [file for file in files if file.name not in known]
+        first, others = pending[:SAMPLE], pending[SAMPLE:]
+        known.update((file.name, self.judge_ours(file)) for file in first)
+        are_alike = self.outlines is not None and self.outlines.are_common
+        worth = WORTH_A_PROCESS_ALIKE if are_alike else WORTH_A_PROCESS
         # A policy is asked about all specs, and in this process.
-        count = usable_processes(0 if self.repository.policies else len(pending) // WORTH_A_PROCESS)
+        count = usable_processes(0 if self.repository.policies else len(others) // worth)
         if count == 1:
-            known.update((file.name, self.judge_ours(file)) for file in pending)
+            known.update((file.name, self.judge_ours(file)) for file in others)
         else:
             # Files that differ in a few texts have about the same size: one process judges them.
-            pending.sort(key=_size_of)
+            others.sort(key=_size_of)
             written = share(
-                pending, count, lambda file: self.judge_ours(file).written(), deadline.left()
+                others, count, lambda file: self.judge_ours(file).written(), deadline.left()
             )
             known.update(
                 (file.name, JudgedFile.read(file, line))
-                for file, line in zip(pending, written, strict=True)
+                for file, line in zip(others, written, strict=True)
             )
         self.need_specs(sum(judged.verdict.is_foreign for judged in known.values()))
         return [known[file.name] for file in files]

@@ -158,6 +158,7 @@ def test_without_keeping_any_spec_the_same_is_found(
         loaded = load_specs([root], root=root, config=config)
         for least in (1, 1000):
             with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(judged_tree, "SAMPLE", 1)
                 patch.setattr(judged_tree, "WORTH_A_PROCESS", least)
                 checked = validate_specs([root], root=root, config=config)
             assert (checked.diagnostics, checked.sources, checked.names, checked.rules) == (

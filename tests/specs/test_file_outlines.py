@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from reconciler.core.gpus import CountedManifest, GpuRequest, count_gpus
 from reconciler.resources import schema_text
+from reconciler.specs.compose.to_desired import SpecContent
 from reconciler.specs.config import Config, config_file, load_config
 from reconciler.specs.discovery.files import SourceFile
 from reconciler.specs.file_outlines import FileOutlines
@@ -148,14 +149,20 @@ class Counted:
     def known(self, text: str, name: str = "a.yaml") -> Any:
         """All that is known of a file, as a process would write it to another.
 
-        What was counted for others that are alike is what this one asks for.
+        What was counted for others that are alike is what this one asks for, and is left out.
         """
         self.opener.given = {name: text.encode("utf-8", "surrogatepass")}
         judged = self.judge.judge_file(SourceFile(name, ""))
         for content in judged.contents:
+            assert content is None or SpecContent.read(_through_json(content.written())) == content
             if content is not None and content.gpus is not None:
                 assert content.gpus == count_gpus(json.loads(content.manifest))
-        return json.loads(json.dumps(judged.written()))
+        uncounted = [content and content._replace(gpus=None) for content in judged.contents]
+        return _through_json(judged._replace(contents=uncounted).written())
+
+
+def _through_json(value: Any) -> Any:
+    return json.loads(json.dumps(value))
 
 
 @pytest.fixture(scope="module")

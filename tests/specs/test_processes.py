@@ -78,7 +78,7 @@ def counted():
     copies.append(fork())
     return copies[-1]
 whole = load_specs([root], root=root, config=Config())
-os.fork, judged_tree.WORTH_A_PROCESS = counted, 10
+os.fork, judged_tree.SAMPLE, judged_tree.WORTH_A_PROCESS = counted, 5, 10
 os.sched_getaffinity = lambda _: {0, 1}
 checked = validating.validate_specs([root], root=root, config=Config())
 print(len(copies), checked.diagnostics == whole.diagnostics, len(checked.diagnostics))
@@ -92,7 +92,7 @@ from reconciler.specs import judged_tree, validating
 from reconciler.specs.config import Config
 
 root = Path(sys.argv[1])
-judged_tree.WORTH_A_PROCESS = int(sys.argv[2])
+judged_tree.SAMPLE, judged_tree.WORTH_A_PROCESS = 5, int(sys.argv[2])
 os.sched_getaffinity = lambda _: {0, 1}
 checked = validating.validate_specs([root], root=root, config=Config())
 print([diagnostic.code for diagnostic in checked.diagnostics])

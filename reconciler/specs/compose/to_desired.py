@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -63,6 +64,25 @@ class SpecContent(NamedTuple):
             encoded=composed.encoded,
             older_readings=older,
         )
+
+    def written(self) -> list[Any]:
+        """The same for JSON."""
+        *content, gpus = self
+        return [*content, gpus and astuple(gpus)]
+
+    @classmethod
+    def read(cls, written: Sequence[Any]) -> SpecContent:
+        """What another process has written of a content."""
+        content = cls(*written)
+        if content.gpus is None:
+            return content
+        from reconciler.core.gpus import GpuRequest
+
+        gpus, memory, instances, unknown = written[-1]
+        request = GpuRequest(
+            gpus=gpus, memory_mib=memory, mig_instances=instances, unknown=tuple(unknown)
+        )
+        return content._replace(gpus=request)
 
     def resolved(self, address: Address) -> SpecContent:
         """The same with the name of its project resolved."""
