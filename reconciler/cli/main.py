@@ -84,8 +84,8 @@ def main() -> None:
     if threading.active_count() == 1:
         with contextlib.suppress(OSError):
             sys.stderr.flush()
-        # Nobody waits for anything any more: to take apart what is left takes 5 ms, and more of a
-        # large repository, which the system needs none of.
+        # Nothing is left to be done, and the system takes back all at once: the interpreter would
+        # take it apart, for 5 ms and longer where many specs or records were read.
         os._exit(code)
     # The interpreter looks for garbage once more before it ends, among all that is left.
     gc.freeze()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +11,7 @@ from typing import BinaryIO
 
 from reconciler.core.projects.resolution import Resolution
 from reconciler.errors import Where
+from reconciler.garbage import collector_paused
 from reconciler.specs.config import Config
 from reconciler.specs.judged_tree import JudgedTree, TreeJudge, address_of
 from reconciler.specs.loaded import Loaded
@@ -39,8 +39,7 @@ def load_specs(
     there yet, by their names below the root: they are read as if they were.
     """
     deadline = deadline or Deadline.after(POLICY_SECONDS)
-    # Thousands of documents hold no cycles, and looking for some takes as long as reading them.
-    with garbage_collector_paused():
+    with collector_paused():
         opener = SpecOpener.of(paths, root, config, stdin=stdin, drafts=drafts)
         judge = TreeJudge(opener, config, keeps=True)
         loaded = _put_together(judge, judge.run(deadline))
@@ -70,15 +69,3 @@ def _put_together(judge: TreeJudge, tree: JudgedTree) -> Loaded:
     loaded = Loaded(**view, desired=tuple(desired), declared=checks.declared, opener=opener)
     # Only names that a server has to tell keep what is known of each file in memory.
     return replace(loaded, check_again=check_again) if loaded.unresolved else loaded
-
-
-@contextmanager
-def garbage_collector_paused() -> Iterator[None]:
-    """Do without the collector for as long as the block lasts."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from reconciler.garbage import collector_paused
 from reconciler.specs.checked import Validated
 from reconciler.specs.config import Config
 from reconciler.specs.judged_tree import TreeJudge
-from reconciler.specs.loading import MANY_FILES, POLICY_SECONDS, garbage_collector_paused
+from reconciler.specs.loading import MANY_FILES, POLICY_SECONDS
 from reconciler.specs.memory import VerdictMemory
 from reconciler.specs.opening import SpecOpener
 from reconciler.specs.source.deadline import Deadline
@@ -30,8 +31,7 @@ def validate_specs(
     Files that the `memory` knows are not parsed again; it never changes what is found.
     """
     deadline = deadline or Deadline.after(POLICY_SECONDS)
-    # Trees of thousands of documents hold no cycles.
-    with garbage_collector_paused():
+    with collector_paused():
         opener = SpecOpener.of(paths, root, config, stdin=stdin)
         judge = TreeJudge(opener, config, memory=memory)
         tree = judge.run(deadline)

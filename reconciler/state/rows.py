@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +32,7 @@ from reconciler.core.model import (
 )
 from reconciler.core.stored_json import StoredJson, encode
 from reconciler.errors import StateError
+from reconciler.garbage import collector_paused
 from reconciler.state.state_errors import RESTORE
 
 COLUMNS: Mapping[str, type] = {
@@ -186,15 +186,8 @@ def from_values(values: Sequence[Any], *, checked: bool = True) -> Recorded:
 
 def read_records(rows: Iterable[Sequence[Any]]) -> list[Recorded]:
     """Read many rows; raises StateError as `from_values` does."""
-    # The garbage collector starts again and again as thousands of documents are made, finds no
-    # garbage among them, and doubles the time.
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
+    with collector_paused():
         return [from_values(row) for row in rows]
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _read_record(values: Sequence[Any], *, checked: bool) -> Recorded:
