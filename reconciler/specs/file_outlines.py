@@ -65,6 +65,7 @@ _NAME, _PROJECT = f"w-{os.urandom(14).hex()}", f"w-{os.urandom(17).hex()}"
 _MARK = f"w-{os.urandom(12).hex()}-"
 # The number of a mark, wherever it is; and of one that is a text by itself, with its blank.
 _ANYWHERE, _ALONE = rf"{_MARK}(\d+\.)", rf'"{_MARK}(\d+\. ?)"'
+_WRITTEN = rf'"{_MARK}(\d+)\. ?"'
 
 
 class _Frame(NamedTuple):
@@ -322,11 +323,10 @@ class FileOutlines:
         from reconciler.core.gpus import count_gpus
 
         content = SpecContent.of(spec, Address(project=facts.project, name=facts.name))
+        # A text may stand in several places, where an alias repeats what it is in.
         manifest = content.manifest.replace("%", "%%")
-        texts = {n: f'"{_inside(mark)}"' for n, mark in marks.items() if mark[0] != "#"}
-        filled = sorted(texts, key=lambda number: manifest.index(texts[number]))
-        for written in texts.values():
-            manifest = manifest.replace(written, "%s")
+        filled = [int(number) for number in re.findall(_WRITTEN, manifest)]
+        manifest = re.sub(_WRITTEN, "%s", manifest)
         gpus = count_gpus(spec.value[INLINE])
         return _Outline(facts, content._replace(manifest=manifest, gpus=gpus), filled)
 

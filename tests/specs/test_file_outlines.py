@@ -90,6 +90,29 @@ metadata:
   project: team-a
   name: "llm"
 """
+ALIASED = """\
+metadata:
+  name: llm
+  projectId: "4501"
+manifest:
+  apiVersion: v1
+  kind: Pod
+  metadata:
+    name: llm
+  spec:
+    containers:
+      - name: main
+        image: "app:1"
+        env: &env
+          - name: A
+            value: "x"
+          - name: B
+            value: word
+      - name: other
+        image: app:2
+        env: *env
+    restartPolicy: Never
+"""
 NAMES = st.sampled_from(
     [
         *("llm", "wl-1", "a", "e", "e5", "rue", "true", "no", "main", "app", "image", "word", "A"),
@@ -109,7 +132,7 @@ PIECE = re.compile(r'"[^"\n]*"|#.*|(?<=[:-] ).+|[\w./-]+')
 @st.composite
 def copies(draw: st.DrawFn) -> list[str]:
     """Texts that were one, right or damaged, before each was changed a little."""
-    base = draw(st.sampled_from([SERVER, JOB]))
+    base = draw(st.sampled_from([SERVER, JOB, ALIASED]))
     if draw(st.booleans()):
         base = draw(mutated(st.just(base)))
     return [draw(changed(base)) for _ in range(4)]
