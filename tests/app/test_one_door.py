@@ -19,7 +19,7 @@ MAKERS = {
     "CheckedServer": {"app/target.py"},
     "check_server": {"app/session.py"},
     "HttpWorkloadApi": {"app/session.py"},
-    "make_transport": {"api/client.py", "app/session.py"},
+    "make_transport": {"app/session.py"},
     "PooledTransport": {"api/connection/transport.py"},
     "Session": {"app/session.py"},
     # A state opens the session with its server itself, so that the two are compared.

@@ -63,7 +63,7 @@ def test_a_run_may_die_at_any_of_its_steps() -> None:
 )
 def test_a_mistake_is_caught(name: str) -> None:
     """The engine with a known mistake breaks a promise that the engine without it keeps."""
-    caught = catch_mutant(name, range(40), Options())
+    caught = catch_mutant(name, range(100), Options())
 
     assert caught.violation is not None
 
