@@ -217,7 +217,9 @@ def _modules_of(
     if pid == 0:
         try:
             _settle_in(arguments, variables, folder, folder.parent / "preload")
-            _run_main()
+            # It would end this process, which is still to tell what it has imported.
+            with mock.patch.object(os, "_exit", sys.exit):
+                _run_main()
             names = [name for name in sys.modules if not name.startswith(("proof", "__"))]
             listing.write_text("\n".join(names))
         finally:
