@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -34,6 +35,8 @@ from reconciler.specs.verdicts import NO_FINDINGS, FileVerdict, SpecFacts
 # Longer files, and more outlines, take more memory and time than they spare. Within these bounds
 # no object is as large as Kubernetes may store, whatever its slots hold.
 _LONGEST, _LONGEST_DEFAULTS, _MOST = 10_000, 100_000, 1_000
+# What an alias repeats more often than this might make such an object of a short file.
+_REPEATED = 100
 # So many files show whether those of a repository are alike.
 _TRIED = 300
 # So many wrong guesses show that slots behind the same lines are not the same.
@@ -65,7 +68,6 @@ _NAME, _PROJECT = f"w-{os.urandom(14).hex()}", f"w-{os.urandom(17).hex()}"
 _MARK = f"w-{os.urandom(12).hex()}-"
 # The number of a mark, wherever it is; and of one that is a text by itself, with its blank.
 _ANYWHERE, _ALONE = rf"{_MARK}(\d+\.)", rf'"{_MARK}(\d+\. ?)"'
-_WRITTEN = rf'"{_MARK}(\d+)\. ?"'
 
 
 class _Frame(NamedTuple):
@@ -325,8 +327,8 @@ class FileOutlines:
         content = SpecContent.of(spec, Address(project=facts.project, name=facts.name))
         # A text may stand in several places, where an alias repeats what it is in.
         manifest = content.manifest.replace("%", "%%")
-        filled = [int(number) for number in re.findall(_WRITTEN, manifest)]
-        manifest = re.sub(_WRITTEN, "%s", manifest)
+        filled = [int(number.rstrip(". ")) for number in re.findall(_ALONE, manifest)]
+        manifest = re.sub(_ALONE, "%s", manifest)
         gpus = count_gpus(spec.value[INLINE])
         return _Outline(facts, content._replace(manifest=manifest, gpus=gpus), filled)
 
@@ -350,7 +352,7 @@ class _Places:
         # What has no outline is looked at as a whole.
         self._looked_at = encode(others) + (outline or self._whole)
         self._present = {*re.findall(_ANYWHERE, self._whole)}
-        self._alone = {*re.findall(_ALONE, self._whole)}
+        self._alone = Counter(re.findall(_ALONE, self._whole))
         self._seen = {*re.findall(_ANYWHERE, self._looked_at)}
 
     @property
@@ -371,7 +373,7 @@ class _Places:
         number = mark.rpartition("-")[2].rstrip('"')
         if mark[0] == "#":
             return number not in self._present
-        return number in self._alone and number.rstrip() not in self._seen
+        return 0 < self._alone[number] <= _REPEATED and number.rstrip() not in self._seen
 
 
 def _marks_for(around: str) -> list[str]:

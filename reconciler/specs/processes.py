@@ -76,6 +76,8 @@ def _start(items: Sequence[Item], work: Callable[[Item], Any], seconds: float) -
         os.close(writing)
         return process, reading
     code = 1
+    # Or the copy would wait for itself to read its results, once nobody else is left to.
+    os.close(reading)
     try:
         # A signal from the terminal reaches both: only this process says that it stops.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):

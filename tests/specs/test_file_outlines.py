@@ -413,6 +413,41 @@ def test_a_tree_of_copies_is_loaded_as_it_is_written(tmp_path: Path) -> None:
     assert str(loaded.locate(w51.address, "/manifest/spec/template")) == "051.yaml:19:7"
 
 
+def test_what_aliases_repeat_may_be_too_large(root: Path) -> None:
+    """A text of one file is no longer than the file, but stands two hundred times in its object."""
+    containers = "".join(
+        f"            - name: c{number}\n              image: x\n"
+        f"              args: {'*a' if number else text}\n              command: *a\n"
+        for number, text in enumerate(['&a\n              - "{arg}"', *[""] * 13])
+    )
+    jobs = "".join(f"  - name: g{number}\n    template: *t\n" for number in range(1, 8))
+    text = f"""\
+metadata:
+  name: llm
+  projectId: "4501"
+manifest:
+ apiVersion: jobset.x-k8s.io/v1alpha2
+ kind: JobSet
+ metadata:
+  name: llm
+ spec:
+  replicatedJobs:
+  - name: g0
+    template: &t
+      spec:
+        template:
+          spec:
+            restartPolicy: Never
+            containers:
+{containers}{jobs}  suspend: false
+"""
+    alone, compared = Counted(root, with_outlines=False), Counted(root)
+    for length in (5, 7300):
+        long = text.format(arg="x" * length)
+        assert compared.known(long) == alone.known(long)
+    assert "object-too-large" in json.dumps(compared.known(long))
+
+
 def test_a_file_that_is_judged_by_itself_declares_what_it_did(root: Path) -> None:
     """Whether its GPUs were counted with others that are alike says nothing of its content."""
     by_itself, compared = Counted(root, with_outlines=False).judge, Counted(root).judge

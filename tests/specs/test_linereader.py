@@ -288,6 +288,7 @@ def test_the_examples_are_taken_by_a_fast_reader(path: Path) -> None:
         "a: *a\nb: &a\n  c: 1\nd: 1\n",
         "a: &a\n  b: 1\nc: *a\n  d: 1\ne: 1\n",
         "a: &a\nb: *a\nc: 1\n",
+        "a: &x\n  b: 1\n  c: &x\n    d: 2\n  e: 3\nf: *x\ng: 1\n",
         # The end of this document is the end of what its alias repeats.
         "a: &a\n  b: 1\nc: *a\n",
         "a: &a\n  b: 1\nc: |\n  d: *a\ne: 1\n",

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from threading import Event, Thread
 
+import pytest
+
 from reconciler.specs.processes import usable_processes
 
 # In a process of its own: this one may have threads.
@@ -63,6 +65,25 @@ def work(item):
     time.sleep(0.02)
 
 share(range(12_000), 2, work, 600)
+"""
+# The same, with a copy that waits for somebody to read what it has found.
+UNREAD = """
+import os, sys
+from pathlib import Path
+from reconciler.specs.processes import share
+
+here = os.getpid()
+
+def work(item):
+    if os.getpid() == here:
+        (copy,) = Path(f"/proc/self/task/{here}/children").read_text().split()
+        while Path(f"/proc/{copy}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            pass
+        print(flush=True)
+        sys.stdin.readline()
+    return "x" * 1000
+
+share(range(2000), 2, work, 600)
 """
 FIND = """
 import json, os, sys
@@ -127,9 +148,10 @@ def test_a_process_that_cannot_be_copied_does_all_by_itself() -> None:
     assert (opened, left) == ("0", "no copy is left")
 
 
-def test_no_copy_works_for_a_process_that_is_gone() -> None:
+@pytest.mark.parametrize("code", [ORPHAN, UNREAD])
+def test_no_copy_works_for_a_process_that_is_gone(code: str) -> None:
     """Killed alone, a process takes its copies with it: they hold its standard output open."""
-    command = [sys.executable, "-c", ORPHAN]
+    command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -136,6 +136,9 @@ def _write_out(rows: list[_Row], lines: list[str]) -> tuple[list[_Row], list[str
             _decline()
         pairs.append(((_OPEN, None, indent, dashes, key), line))
         if kind == _ANCHOR:
+            # Given again within its own block, what it means is for the careful reader to say.
+            if value in anchors:
+                _repeat(pairs, anchors[value], 0)
             anchors[value] = len(pairs)
         else:
             repeated = _repeat(pairs, anchors.get(value, len(pairs)), column + 2)
