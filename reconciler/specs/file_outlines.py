@@ -1,9 +1,8 @@
 """Files that differ from one that was judged only in texts that no check looks at.
 
-Most specs of a team are copies with other names, images, arguments, values of variables and
-comments. A text is taken apart into slots, which may hold these, and the frame around them. What is
-judged is its outline: the same text with marks in such slots; and where these have got to says
-whether a check looks at them. A file with a known outline is neither parsed nor judged.
+A text is taken apart into slots, for names, images, arguments and the like, and the frame around
+them. What is judged is its outline, with marks in the slots: where these get to says whether a
+check looks at them. A file with a known outline is neither parsed nor judged.
 """
 
 from __future__ import annotations
@@ -37,10 +36,9 @@ from reconciler.specs.verdicts import NO_FINDINGS, FileVerdict, SpecFacts
 _LONGEST, _LONGEST_DEFAULTS, _MOST = 10_000, 100_000, 1_000
 # What an alias repeats more often than this might make such an object of a short file.
 _REPEATED = 100
-# So many files show whether those of a repository are alike.
-_TRIED = 300
-# So many wrong guesses show that slots behind the same lines are not the same.
-_WRONG = 20
+# So many files show whether those of a repository are alike, and so many wrong guesses that slots
+# behind the same lines are not the same.
+_TRIED, _WRONG = 300, 20
 
 # What begins with a letter is text to both versions of YAML, but for these words.
 _TEXT = r'(?!(?i:true|false|null|yes|no|on|off|y|n)(?:["\s]|\Z))'
@@ -258,11 +256,9 @@ class FileOutlines:
                 self._is_project[line] = number == frame.project
 
     def _guess_frame(self, around: str, slots: Sequence[str]) -> _Frame | None:
-        """A frame whose slots are what they were behind the same lines; judging it shows if so.
-
-        A slot is only taken for a fixed one where it holds what one has held: a frame with too many
-        of these would have an outline for each file.
-        """
+        """A frame whose slots are what they were behind the same lines; judging it shows if so."""
+        # A slot counts as fixed only where it holds what one has held: a frame with too many of
+        # these would have an outline for each file.
         fixed, projects = [], []
         for number, line in enumerate(_lines_before_slots(around)):
             if (line, slots[number]) in self._fixed:
