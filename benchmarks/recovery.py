@@ -6,14 +6,13 @@ Run it from the root of the repository: `python -m benchmarks.recovery`.
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.sandboxes import PROGRAM, Sandbox, sandbox, write_specs
+from benchmarks.sandboxes import PROGRAM, Sandbox, as_installed, sandbox, write_specs
 
 APPLY = ("apply", ".", "--init", "--yes", "--no-wait", "--quiet", "--concurrency", "32")
 
@@ -27,9 +26,8 @@ def requests(server: Sandbox) -> int:
 def apply(server: Sandbox, folder: Path) -> subprocess.Popen[bytes]:
     """An apply of the folder, with its state beside it."""
     command = [str(PROGRAM), *APPLY, "--state", str(folder.with_suffix(".db"))]
-    return subprocess.Popen(
-        command, cwd=folder, env=os.environ | server.variables, stdout=subprocess.DEVNULL
-    )
+    environ = {**as_installed(), **server.variables}
+    return subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.DEVNULL)
 
 
 def kill_half_way(process: subprocess.Popen[bytes], server: Sandbox, count: int) -> int:

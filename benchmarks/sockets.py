@@ -274,8 +274,8 @@ def bare_reads(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _over_our_transport(base: str, concurrency: int) -> AsyncIterator[Send]:
-    from reconciler.api.connection.transport import make_transport  # noqa: PLC0415 - only the loop
-    from reconciler.api.wire.direct import Outgoing  # noqa: PLC0415 - needs it, not who measures
+    from reconciler.api.connection.transport import make_transport  # noqa: PLC0415 - for loops only
+    from reconciler.api.wire.direct import Outgoing  # noqa: PLC0415 - for loops only, not for who measures
 
     transport = make_transport(base, concurrency=concurrency)
 

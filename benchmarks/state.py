@@ -156,13 +156,13 @@ def measure_commits(places: Mapping[str, StatePlace], rounds: int) -> None:
                     spent[name].append(timed(partial(store.write, rows)))
     base = median(spent[FILE]).clock
     for name, commits in spent.items():
-        one = median(commits)
+        commit = median(commits)
         # A create is two of the rows that are written.
-        each = one.cpu / GROUP * 2 * 1e6
+        each = commit.cpu / GROUP * 2 * 1e6
         bound = "" if name == FILE else f"  at most {2 * base * 1e3 + 1.5 * _trip(name):5.1f}"
         print(
-            f"commit of {GROUP} records, {name:12} {one.clock * 1e3:6.1f} ms  "
-            f"{one.clock / base:5.2f} x file{bound}  {each:4.0f} us CPU per create"
+            f"commit of {GROUP} records, {name:12} {commit.clock * 1e3:6.1f} ms  "
+            f"{commit.clock / base:5.2f} x file{bound}  {each:4.0f} us CPU per create"
         )
 
 

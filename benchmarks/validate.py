@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.peers import Peer, PeerError, find_peer
+from benchmarks.sandboxes import as_installed
 from reconciler.resources import schema_text
 
 # One argument list has to hold the names of all files.
@@ -264,10 +265,7 @@ def compare(folder: Path, arguments: argparse.Namespace) -> None:
     print(f"{len(paths):,} files, {size / 1e6:.1f} MB, {os.cpu_count()} processors, load", end=" ")
     print(f"{os.getloadavg()[0]:.1f}")
     peers = {} if arguments.alone else peer_commands(folder, paths, arguments.schemas)
-    # Bytecode as an installation has it, whatever the present environment says of writing any.
-    environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
-    environ["XDG_CACHE_HOME"] = str(folder / "cache")
+    environ = {**as_installed(), "XDG_CACHE_HOME": str(folder / "cache")}
     again = [*VALIDATE, str(root)]
     measure(again, environ)
     names = ("cold", "nothing changed", "one file changed", "checked out again")
